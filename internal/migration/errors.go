@@ -1,0 +1,50 @@
+package migration
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ProblemError is an error that retrying cannot mend: a person must act. Libraries return it, wrapped or not;
+// activities turn it into a state that waits for an operator.
+type ProblemError struct {
+	Problem
+	// Cause is the underlying error, nil where there is none.
+	Cause error
+}
+
+// NeedsPerson makes a ProblemError. The remedy says what the operator can do.
+func NeedsPerson(kind, text, remedy string, cause error) error {
+	return &ProblemError{Problem: Problem{Kind: kind, Text: text, Remedy: remedy}, Cause: cause}
+}
+
+func (e *ProblemError) Error() string { return e.Problem.String() }
+
+// Unwrap returns the cause.
+func (e *ProblemError) Unwrap() error { return e.Cause }
+
+// LaterError is a passing fault whose server said when to come back.
+type LaterError struct {
+	// After is how long to wait, as the server asked.
+	After time.Duration
+	Cause error
+}
+
+func (e *LaterError) Error() string { return fmt.Sprintf("%v (try again in %s)", e.Cause, e.After) }
+
+// Unwrap returns the cause.
+func (e *LaterError) Unwrap() error { return e.Cause }
+
+// ErrOutcomeUnknown marks a notice whose server stopped answering after it was handed the message: it may have been
+// sent, so it must not be sent again before it was looked for.
+var ErrOutcomeUnknown = errors.New("the message may have been sent")
+
+// AsProblem finds a ProblemError in err's chain.
+func AsProblem(err error) (*Problem, bool) {
+	var p *ProblemError
+	if errors.As(err, &p) {
+		return &p.Problem, true
+	}
+	return nil, false
+}

@@ -1,0 +1,132 @@
+package migration
+
+// MailboxState is everything a mailbox's copy remembers between passes.
+type MailboxState struct {
+	Folders  []FolderState `json:"folders,omitempty"`
+	Refusals []Refusal     `json:"refusals,omitempty"`
+	// RefusalCount is the true number where Refusals is cut at MaxRefusals.
+	RefusalCount int `json:"refusalCount,omitempty"`
+	// MaxMessage is the size limit learnt from the target's refusals, 0 while unknown.
+	MaxMessage int64 `json:"maxMessage,omitempty"`
+	// Observations are counted things that are not failures: line ends mended, keywords left out, structure rewritten.
+	Observations []Observation `json:"observations,omitempty"`
+}
+
+// Observation is something that happened to messages which the report tells but which fails nothing.
+type Observation struct {
+	Kind  string `json:"kind"`
+	Count int    `json:"count"`
+}
+
+// Account sums the folders' accounts.
+func (s *MailboxState) Account() Account {
+	var sum Account
+	for _, f := range s.Folders {
+		sum.Add(f.Account)
+	}
+	return sum
+}
+
+// Observe counts n more of a kind.
+func (s *MailboxState) Observe(kind string, n int) {
+	if n == 0 {
+		return
+	}
+	for i := range s.Observations {
+		if s.Observations[i].Kind == kind {
+			s.Observations[i].Count += n
+			return
+		}
+	}
+	s.Observations = append(s.Observations, Observation{kind, n})
+}
+
+// Refuse records a refusal, by name while there is room.
+func (s *MailboxState) Refuse(r Refusal) {
+	s.RefusalCount++
+	if len(s.Refusals) < MaxRefusals {
+		s.Refusals = append(s.Refusals, r)
+	}
+}
+
+// Merge takes over what a slice returned: the folders it names replace those of the same source name, new ones are
+// added in order, and the counts, which a slice gives as what it added, are added.
+func (s *MailboxState) Merge(slice MailboxState) {
+	for _, f := range slice.Folders {
+		replaced := false
+		for i := range s.Folders {
+			if s.Folders[i].Source == f.Source {
+				s.Folders[i], replaced = f, true
+				break
+			}
+		}
+		if !replaced {
+			s.Folders = append(s.Folders, f)
+		}
+	}
+	for _, r := range slice.Refusals {
+		if len(s.Refusals) < MaxRefusals {
+			s.Refusals = append(s.Refusals, r)
+		}
+	}
+	s.RefusalCount += slice.RefusalCount
+	if slice.MaxMessage != 0 {
+		s.MaxMessage = slice.MaxMessage
+	}
+	for _, o := range slice.Observations {
+		s.Observe(o.Kind, o.Count)
+	}
+}
+
+// Exit is why a slice of a copy ended without an error.
+type Exit string
+
+// The ways in which a slice ends and keeps what it learnt.
+const (
+	// ExitDone: the pass is complete.
+	ExitDone Exit = "done"
+	// ExitSlice: time, bytes, messages or the size of the heartbeat are used up; call again.
+	ExitSlice Exit = "slice"
+	// ExitStopped: cancelled, paused, or the worker is going down; call again when allowed.
+	ExitStopped Exit = "stopped"
+	// ExitProblem: a person is needed.
+	ExitProblem Exit = "problem"
+	// ExitPoison: one message ends the copy again and again; it is named in the result.
+	ExitPoison Exit = "poison"
+)
+
+// Verification is the verdict on a mailbox after a pass.
+type Verification struct {
+	// Verified means that every folder closes and every copy compared equal.
+	Verified bool `json:"verified"`
+	// Folders are the accounts as recounted from both servers, in the state's order.
+	Folders []FolderAccount `json:"folders,omitempty"`
+	// Faults are, in plain words, what keeps it from closing; at most 20.
+	Faults []string `json:"faults,omitempty"`
+	// Late counts messages that arrived at the source after the pass and wait for the next; they are no fault.
+	Late int `json:"late,omitempty"`
+}
+
+// FolderAccount is one folder's part of a closing equation.
+type FolderAccount struct {
+	Source  string  `json:"source"`
+	Target  string  `json:"target"`
+	Account Account `json:"account"`
+}
+
+// MailboxAccount is what a mailbox leaves behind in the archive and what the tenant's report is made of.
+type MailboxAccount struct {
+	Address      string          `json:"address"`
+	User         string          `json:"user"`
+	Wave         string          `json:"wave"`
+	State        State           `json:"state"`
+	Account      Account         `json:"account"`
+	Folders      []FolderAccount `json:"folders,omitempty"`
+	Refusals     []Refusal       `json:"refusals,omitempty"`
+	RefusalCount int             `json:"refusalCount,omitempty"`
+	Observations []Observation   `json:"observations,omitempty"`
+	Verification Verification    `json:"verification"`
+	Passes       int             `json:"passes"`
+	Problem      *Problem        `json:"problem,omitempty"`
+	Note         string          `json:"note,omitempty"`
+}
