@@ -1,0 +1,68 @@
+package activities
+
+import (
+	"time"
+
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+// ProbeInput asks what changed at the source since the last pass.
+type ProbeInput struct {
+	Endpoint migration.Endpoint       `json:"endpoint"`
+	Mailbox  migration.Mailbox        `json:"mailbox"`
+	Rules    migration.CopyRules      `json:"rules"`
+	Cursors  []migration.FolderCursor `json:"cursors,omitempty"`
+}
+
+// ProbeOutput names the source folders that changed, new ones among them, in the server's order.
+type ProbeOutput struct {
+	Changed []string `json:"changed,omitempty"`
+	// Vanished are folders that the last pass knew and the source no longer has.
+	Vanished []string `json:"vanished,omitempty"`
+}
+
+// CopyInput is one slice of a pass over one mailbox.
+type CopyInput struct {
+	Scope    Scope               `json:"scope"`
+	Endpoint migration.Endpoint  `json:"endpoint"`
+	Mailbox  migration.Mailbox   `json:"mailbox"`
+	Door     Door                `json:"door"`
+	Rules    migration.CopyRules `json:"rules"`
+	// State has the folders named in Changed as far as the mailbox knows them, and the mailbox's learnt limits.
+	State   migration.MailboxState `json:"state"`
+	Changed []string               `json:"changed"`
+	// AddOnly: from the MX change on, and for live mailboxes, a pass only adds what is new at the source.
+	AddOnly bool `json:"addOnly,omitempty"`
+	// Since is when the last pass began; zero at the first.
+	Since time.Time `json:"since,omitzero"`
+	// SourceHosts are the names by which the source's MTA signs Received lines.
+	SourceHosts []string `json:"sourceHosts,omitempty"`
+	// Heartbeat is the heartbeat timeout that the activity was scheduled with.
+	Heartbeat migration.Duration `json:"heartbeat"`
+	// Poison, when set, is the one message to try alone.
+	Poison *migration.Refusal `json:"poison,omitempty"`
+}
+
+// CopyOutput is what one slice did. State holds only the folders that changed in it; the workflow merges it.
+type CopyOutput struct {
+	Exit     migration.Exit         `json:"exit"`
+	State    migration.MailboxState `json:"state"`
+	Progress migration.Progress     `json:"progress"`
+	Arrivals migration.Arrivals     `json:"arrivals"`
+	// Remaining are the folders of Changed that are not complete, for the next slice.
+	Remaining []string `json:"remaining,omitempty"`
+	// Problem is set with ExitProblem, Poison with ExitPoison.
+	Problem *migration.Problem `json:"problem,omitempty"`
+	Poison  *migration.Refusal `json:"poison,omitempty"`
+}
+
+// VerifyInput is a mailbox to recount.
+type VerifyInput struct {
+	Endpoint migration.Endpoint     `json:"endpoint"`
+	Mailbox  migration.Mailbox      `json:"mailbox"`
+	Door     Door                   `json:"door"`
+	Rules    migration.CopyRules    `json:"rules"`
+	State    migration.MailboxState `json:"state"`
+	// AddOnly: messages that someone moved or deleted at the target are not missed.
+	AddOnly bool `json:"addOnly,omitempty"`
+}

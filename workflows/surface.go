@@ -1,0 +1,207 @@
+package workflows
+
+import (
+	"time"
+
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+// The names on which operators and their tools rely. They never change.
+const (
+	TenantType  = "Tenant"
+	WaveType    = "Wave"
+	MailboxType = "Mailbox"
+
+	SignalApprove = "approve-cutover"
+	SignalReject  = "reject-cutover"
+	SignalRetry   = "retry-step"
+	SignalSkip    = "skip-step"
+	SignalAbort   = "abort"
+	SignalPause   = "pause"
+	SignalResume  = "resume"
+	SignalSyncNow = "sync-now"
+	SignalExclude = "exclude"
+	SignalRestart = "restart"
+
+	UpdateEnroll        = "enroll"
+	UpdateEnrollCommit  = "enroll-commit"
+	UpdateEnrollDiscard = "enroll-discard"
+	UpdateApprove       = "approve"
+
+	QueryStatus = "status"
+
+	// MemoStatus is the memo by which status works without a worker: a [Memo].
+	MemoStatus = "status"
+)
+
+// Decision approves or rejects a cutover: the payload of SignalApprove, SignalReject and UpdateApprove.
+type Decision struct {
+	// Digest names what is approved; it is shown at the gate.
+	Digest string `json:"digest"`
+	By     string `json:"by"`
+	Note   string `json:"note,omitempty"`
+}
+
+// StepOrder is the payload of SignalRetry and SignalSkip.
+type StepOrder struct {
+	// Step is the step's number.
+	Step migration.Step `json:"step"`
+	// Mailbox limits the order to one mailbox, by address.
+	Mailbox string `json:"mailbox,omitempty"`
+	By      string `json:"by"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// Order is the payload of SignalAbort, SignalPause, SignalResume, SignalSyncNow, SignalExclude and SignalRestart.
+type Order struct {
+	By     string `json:"by"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// EnrollInput is one chunk of a CSV: the argument of UpdateEnroll.
+type EnrollInput struct {
+	// Import is the CSV's SHA-256 in hex.
+	Import string              `json:"import"`
+	Chunk  int                 `json:"chunk"`
+	Of     int                 `json:"of"`
+	Rows   []migration.Mailbox `json:"rows"`
+}
+
+// EnrollResult says how many rows of the import are staged now.
+type EnrollResult struct {
+	Staged int `json:"staged"`
+}
+
+// EnrollCommitInput makes a staged import real if exactly Rows rows of it are staged: the argument of
+// UpdateEnrollCommit; UpdateEnrollDiscard takes it too, and ignores Rows.
+type EnrollCommitInput struct {
+	Import string `json:"import"`
+	Rows   int    `json:"rows"`
+}
+
+// ApproveResult answers UpdateApprove.
+type ApproveResult struct {
+	Digest string    `json:"digest"`
+	At     time.Time `json:"at"`
+}
+
+// TenantInput starts a tenant. Carried is set by continue-as-new alone.
+type TenantInput struct {
+	Plan    migration.Plan `json:"plan"`
+	Launch  string         `json:"launch"`
+	Carried *TenantState   `json:"carried,omitempty"`
+}
+
+// Status is the answer to QueryStatus on a tenant: everything an operator may want to see, without maps.
+type Status struct {
+	Tenant       string          `json:"tenant"`
+	Organisation string          `json:"organisation"`
+	Launch       string          `json:"launch"`
+	State        migration.State `json:"state"`
+	Started      time.Time       `json:"started"`
+	Steps        []StepStatus    `json:"steps"`
+	// Waiting are the things that wait for a person.
+	Waiting []Waiting    `json:"waiting,omitempty"`
+	Waves   []WaveStatus `json:"waves,omitempty"`
+	Totals  Totals       `json:"totals"`
+	// Gate is set while the cutover waits for approval.
+	Gate *Gate `json:"gate,omitempty"`
+	// Doing says in plain words what is being waited for just now, when it isn't a person.
+	Doing     string                 `json:"doing,omitempty"`
+	Proofs    []migration.Proof      `json:"proofs,omitempty"`
+	Approvals []migration.Approval   `json:"approvals,omitempty"`
+	Audit     []migration.AuditEntry `json:"audit,omitempty"`
+	// Report is the archive's name of the closing report, once it is written.
+	Report string `json:"report,omitempty"`
+}
+
+// StepStatus is where one of the eleven steps stands.
+type StepStatus struct {
+	Step  migration.Step  `json:"step"`
+	Name  string          `json:"name"`
+	Title string          `json:"title"`
+	State migration.State `json:"state"`
+	// Text is one line: how far it is, or what it waits for.
+	Text  string    `json:"text,omitempty"`
+	Since time.Time `json:"since,omitzero"`
+}
+
+// Waiting is something that waits for a person: a step of the tenant or of one mailbox.
+type Waiting struct {
+	Step    migration.Step    `json:"step"`
+	Mailbox string            `json:"mailbox,omitempty"`
+	Wave    string            `json:"wave,omitempty"`
+	Problem migration.Problem `json:"problem"`
+	Since   time.Time         `json:"since"`
+}
+
+// Totals are the sums over mailboxes.
+type Totals struct {
+	Mailboxes int `json:"mailboxes"`
+	// Verified are those whose last pass closed.
+	Verified int               `json:"verified"`
+	Finished int               `json:"finished"`
+	Failed   int               `json:"failed,omitempty"`
+	Excluded int               `json:"excluded,omitempty"`
+	Account  migration.Account `json:"account"`
+	Refusals int               `json:"refusals,omitempty"`
+	// Expected is how many messages step 6 counted at the source.
+	Expected int `json:"expected,omitempty"`
+}
+
+// WaveStatus is where one wave stands; QueryStatus on a wave answers with it and its mailboxes.
+type WaveStatus struct {
+	Name  string          `json:"name"`
+	ID    string          `json:"id"`
+	State migration.State `json:"state"`
+	Steps []StepStatus    `json:"steps"`
+	// Waiting is at most 20; WaitingCount is the true number.
+	Waiting      []Waiting          `json:"waiting,omitempty"`
+	WaitingCount int                `json:"waitingCount,omitempty"`
+	Totals       Totals             `json:"totals"`
+	Arrivals     migration.Arrivals `json:"arrivals"`
+	Mailboxes    []MailboxStatus    `json:"mailboxes,omitempty"`
+}
+
+// MailboxStatus is where one mailbox stands; QueryStatus on a mailbox answers with it.
+type MailboxStatus struct {
+	Address string          `json:"address"`
+	ID      string          `json:"id"`
+	State   migration.State `json:"state"`
+	Step    migration.Step  `json:"step"`
+	// Doing is "first copy", "delta", "verifying", "between deltas", and so on.
+	Doing        string                 `json:"doing,omitempty"`
+	Passes       int                    `json:"passes"`
+	LastPass     time.Time              `json:"lastPass,omitzero"`
+	Account      migration.Account      `json:"account"`
+	RefusalCount int                    `json:"refusalCount,omitempty"`
+	Verification migration.Verification `json:"verification"`
+	Problem      *migration.Problem     `json:"problem,omitempty"`
+	AddOnly      bool                   `json:"addOnly,omitempty"`
+}
+
+// Gate is what a person approves.
+type Gate struct {
+	// Digest names Changes, Domains and Accepted; nothing else goes into it, so it doesn't change by itself.
+	Digest  string             `json:"digest"`
+	Domains []string           `json:"domains"`
+	Changes []migration.Change `json:"changes"`
+	// Accepted are the mailboxes that would be accepted as not verified, sorted.
+	Accepted []string  `json:"accepted,omitempty"`
+	Since    time.Time `json:"since"`
+}
+
+// Memo is what status shows without a worker; at most 2 kB as JSON.
+type Memo struct {
+	State   migration.State `json:"state"`
+	Step    migration.Step  `json:"step"`
+	Doing   string          `json:"doing,omitempty"`
+	Waiting int             `json:"waiting,omitempty"`
+	First   string          `json:"first,omitempty"`
+	Since   time.Time       `json:"since,omitzero"`
+	Totals  Totals          `json:"totals"`
+	// States are the eleven steps' states in order.
+	States   []migration.State `json:"states,omitempty"`
+	Digest   string            `json:"digest,omitempty"`
+	Modified time.Time         `json:"modified"`
+}
