@@ -150,6 +150,8 @@ type Users struct {
 	// Licence is the default SKU part number; UsageLocation the default ISO 3166 country.
 	Licence       string `json:"licence"`
 	UsageLocation string `json:"usageLocation"`
+	// Licences are further SKU part numbers that rows may name.
+	Licences []string `json:"licences,omitempty"`
 }
 
 // Wave is a batch of at most 500 mailboxes. The first of the plan is the pilot: the others wait until it is verified.
