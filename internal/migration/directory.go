@@ -21,6 +21,9 @@ type UserResult struct {
 	Licensed bool `json:"licensed,omitempty"`
 	// Live is true for an adopted user whose mailbox already holds mail.
 	Live bool `json:"live,omitempty"`
+	// Note is what a person should know of the user, in plain words: adopted with another usage location, say, or
+	// synchronised from a directory on premises. It is no problem.
+	Note string `json:"note,omitempty"`
 }
 
 // Domain is an SMTP domain as the tenant knows it.
