@@ -36,6 +36,21 @@ func (e *LaterError) Error() string { return fmt.Sprintf("%v (try again in %s)",
 // Unwrap returns the cause.
 func (e *LaterError) Unwrap() error { return e.Cause }
 
+// MessageError is a fault that befell while one message was copied. It is retried like its cause, but a message that
+// ends the copy again and again is set aside.
+type MessageError struct {
+	// Message says which it was: Folder and UID at the source, and MessageID and Size where they are known.
+	Message Refusal
+	Cause   error
+}
+
+func (e *MessageError) Error() string {
+	return fmt.Sprintf("at UID %d in folder %q: %v", e.Message.UID, e.Message.Folder, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *MessageError) Unwrap() error { return e.Cause }
+
 // ErrOutcomeUnknown marks a notice whose server stopped answering after it was handed the message: it may have been
 // sent, so it must not be sent again before it was looked for.
 var ErrOutcomeUnknown = errors.New("the message may have been sent")

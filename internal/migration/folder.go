@@ -90,4 +90,6 @@ type Progress struct {
 	Folder   string `json:"folder,omitempty"`
 	// Total is how many messages this pass found to do; 0 is not known yet.
 	Total int `json:"total,omitempty"`
+	// Arrivals are those among Messages, so that an attempt that is cut off doesn't lose them.
+	Arrivals Arrivals `json:"arrivals,omitzero"`
 }
