@@ -1,0 +1,146 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/mailferry/mailferry/activities"
+	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/workflows"
+)
+
+// The limits of a list: so many rows in one update, so many mailboxes in one wave, and so many bytes of JSON for a row.
+const (
+	chunkRows = 500
+	waveRows  = 500
+	rowBytes  = 2048
+)
+
+// batch is one chunk of the list: rows of one wave.
+type batch struct {
+	wave string
+	rows []migration.Mailbox
+}
+
+// chunks divides the rows by wave, in the plan's order, and each wave's into chunks. It refuses what no tenant could
+// take in.
+func chunks(plan migration.Plan, rows []migration.Mailbox) ([]batch, error) {
+	if len(rows) == 0 {
+		return nil, &Error{Kind: Invalid, Text: "the list has no mailboxes", Hints: []string{"add a row for each mailbox to the CSV"}}
+	}
+	for _, row := range rows {
+		if !slices.ContainsFunc(plan.Waves, func(w migration.Wave) bool { return w.Name == row.Wave }) {
+			return nil, &Error{
+				Kind: Invalid, Text: fmt.Sprintf("%s is in wave %q, which the plan doesn't have", row.Address, row.Wave),
+				Hints: []string{"add the wave to the plan's waves, or correct the row"},
+			}
+		}
+		if data, err := json.Marshal(row); err != nil || len(data) > rowBytes {
+			return nil, &Error{
+				Kind: Invalid, Text: fmt.Sprintf("the row of %s is %d bytes long; at most %d can be sent", row.Address, len(data), rowBytes),
+				Hints: []string{"shorten its longest columns"}, Cause: err,
+			}
+		}
+	}
+	var all []batch
+	for _, wave := range plan.Waves {
+		of := slices.DeleteFunc(slices.Clone(rows), func(m migration.Mailbox) bool { return m.Wave != wave.Name })
+		if len(of) > waveRows {
+			return nil, &Error{
+				Kind: Invalid, Text: fmt.Sprintf("wave %q has %d mailboxes; a wave takes at most %d", wave.Name, len(of), waveRows),
+				Hints: []string{"divide it into several waves"},
+			}
+		}
+		for part := range slices.Chunk(of, chunkRows) {
+			all = append(all, batch{wave.Name, part})
+		}
+	}
+	return all, nil
+}
+
+// enroll stages the chunks one after another and commits them.
+func (o *Operator) enroll(ctx context.Context, tenant, list string, batches []batch, rows int) error {
+	for i, b := range batches {
+		var result workflows.EnrollResult
+		in := workflows.EnrollInput{Import: list, Chunk: i + 1, Of: len(batches), Rows: b.rows}
+		if err := o.update(ctx, enrollTimeout, tenant, workflows.UpdateEnroll, in, &result); err != nil {
+			return explainEnroll(tenant, err)
+		}
+	}
+	in := workflows.EnrollCommitInput{Import: list, Rows: rows}
+	return explainEnroll(tenant, o.update(ctx, enrollTimeout, tenant, workflows.UpdateEnrollCommit, in, nil))
+}
+
+func explainEnroll(tenant string, err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		switch e.Kind {
+		case NoWorker:
+			e.Text = fmt.Sprintf("%s is started, but its list of mailboxes is not taken in: %s", tenant, e.Text)
+			e.Hints = append(e.Hints, "then launch the same plan and the same list again: it goes on where it stood")
+		case Refused:
+			e.Text = "the list of mailboxes is refused: " + e.Text
+		}
+	}
+	return err
+}
+
+// update sends an update and waits for what the workflow says to it. An error of kind Refused is the workflow's own;
+// one of kind NoWorker means that no answer came, so that it is unknown whether it will be carried out.
+func (o *Operator) update(ctx context.Context, wait time.Duration, id, name string, in, out any) error {
+	limited, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	handle, err := o.temporal.UpdateWorkflow(limited, client.UpdateWorkflowOptions{
+		WorkflowID: id, UpdateName: name, Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = handle.Get(limited, out)
+	}
+	var (
+		refused *temporal.ApplicationError
+		timeout *client.WorkflowUpdateServiceTimeoutOrCanceledError
+	)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &refused):
+		return &Error{Kind: Refused, Text: refused.Message(), Cause: err}
+	case errors.As(err, &timeout) || noAnswer(err):
+		return o.silence(ctx, wait, err)
+	case isNotFound(err):
+		return o.ended(ctx, id, err)
+	}
+	return Translate(err)
+}
+
+// silence explains why nobody answered.
+func (o *Operator) silence(ctx context.Context, wait time.Duration, cause error) error {
+	e := &Error{
+		Kind: NoWorker, Cause: cause, Text: fmt.Sprintf("no worker answered in %s", wait),
+		Hints: []string{"look at the worker's log; it may be overloaded"},
+	}
+	if idle, err := o.noPollers(ctx); err == nil && idle {
+		e.Text = "no worker is running"
+		e.Hints = []string{"start a worker for this namespace"}
+	}
+	return e
+}
+
+// noPollers reports whether nobody has asked for workflow tasks in the last minutes.
+func (o *Operator) noPollers(ctx context.Context) (bool, error) {
+	response, err := o.temporal.DescribeTaskQueue(ctx, activities.MigrateQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	if err != nil {
+		return false, Translate(err)
+	}
+	return len(response.GetPollers()) == 0, nil
+}

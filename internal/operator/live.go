@@ -1,0 +1,99 @@
+package operator
+
+import (
+	"context"
+	"time"
+
+	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/workflows"
+)
+
+// Live is what a mailbox's copy is doing this minute, as its last heartbeat told.
+type Live struct {
+	// ID is the mailbox's workflow ID, Address its address.
+	ID      string `json:"id"`
+	Address string `json:"address,omitempty"`
+	// Doing is the mailbox's own word for it: "first copy", "delta" and so on.
+	Doing    string             `json:"doing,omitempty"`
+	Activity string             `json:"activity"`
+	Progress migration.Progress `json:"progress"`
+	// Started is when this slice of the copy began, Heartbeat when it last gave a sign.
+	Started   time.Time `json:"started,omitzero"`
+	Heartbeat time.Time `json:"heartbeat,omitzero"`
+	// Attempt counts from 1; Failure is what ended the last attempt, where there was one.
+	Attempt int    `json:"attempt"`
+	Failure string `json:"failure,omitempty"`
+}
+
+// Rate is the mean of this slice so far, per second.
+func (l Live) Rate() (messages, bytes float64) {
+	took := l.Heartbeat.Sub(l.Started).Seconds()
+	if took <= 0 {
+		return 0, 0
+	}
+	return float64(l.Progress.Messages) / took, float64(l.Progress.Bytes) / took
+}
+
+// Live describes the mailboxes with these workflow IDs and returns those that have an activity under way. It asks the
+// server alone, once for each: give it only the mailboxes that somebody looks at.
+func (o *Operator) Live(ctx context.Context, ids []string) ([]Live, error) {
+	var all []Live
+	for _, id := range ids {
+		response, err := o.temporal.DescribeWorkflowExecution(ctx, id, "")
+		if isNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return all, Translate(err)
+		}
+		for _, a := range response.GetPendingActivities() {
+			live := Live{
+				ID: id, Activity: a.GetActivityType().GetName(), Attempt: int(a.GetAttempt()),
+				Started: timeOf(a.GetLastStartedTime()), Heartbeat: timeOf(a.GetLastHeartbeatTime()),
+				Failure: a.GetLastFailure().GetMessage(),
+			}
+			if payloads := a.GetHeartbeatDetails().GetPayloads(); len(payloads) > 0 {
+				// Only the progress is of interest; details that have none leave it at zero.
+				var details struct {
+					Progress migration.Progress `json:"progress"`
+				}
+				if o.converter.FromPayload(payloads[0], &details) == nil {
+					live.Progress = details.Progress
+				}
+			}
+			all = append(all, live)
+		}
+	}
+	return all, nil
+}
+
+// Copying asks the waves which of their mailboxes are at work and returns what at most so many of them are doing this
+// minute. It needs a worker; where none answers it returns nothing.
+func (o *Operator) Copying(ctx context.Context, s Status, limit int) ([]Live, error) {
+	if !s.Worker || s.Closed != "" {
+		return nil, nil
+	}
+	doing := map[string]workflows.MailboxStatus{}
+	var ids []string
+	for _, wave := range s.Waves {
+		if wave.State.Finished() || len(ids) >= limit {
+			continue
+		}
+		answer, err := o.Wave(ctx, wave.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range answer.Mailboxes {
+			if m.State == migration.Running && len(ids) < limit {
+				ids = append(ids, m.ID)
+				doing[m.ID] = m
+			}
+		}
+	}
+	all, err := o.Live(ctx, ids)
+	for i := range all {
+		m := doing[all[i].ID]
+		all[i].Address, all[i].Doing = m.Address, m.Doing
+	}
+	return all, err
+}

@@ -1,0 +1,171 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/workflows"
+)
+
+// Approve approves the cutover that the decision's digest names, and answers at once whether it counts. The error is
+// of kind Refused with the workflow's reason where it doesn't, and of kind NoWorker where nobody could say.
+func (o *Operator) Approve(ctx context.Context, tenant string, d workflows.Decision) (workflows.ApproveResult, error) {
+	var result workflows.ApproveResult
+	if err := signed(d.By); err != nil {
+		return result, err
+	}
+	if d.Digest == "" {
+		return result, &Error{
+			Kind: Invalid, Text: "an approval needs the digest of what is approved",
+			Hints: []string{"starter status " + tenant + " shows it at the gate"},
+		}
+	}
+	err := o.update(ctx, approveTimeout, tenant, workflows.UpdateApprove, d, &result)
+	var e *Error
+	if errors.As(err, &e) {
+		switch e.Kind {
+		case NoWorker:
+			e.Text = "nobody answered to the approval: " + e.Text
+			e.Hints = append(e.Hints, "then see whether it was taken: starter status "+tenant, "and if not, approve again")
+		case Refused:
+			e.Text = "not approved: " + e.Text
+			e.Hints = []string{"see what stands at the gate now: starter status " + tenant}
+		}
+	}
+	return result, err
+}
+
+// Reject rejects the cutover that the decision's digest names; the migration goes on copying and asks again later.
+// The order is recorded by the server, whether or not a worker runs.
+func (o *Operator) Reject(ctx context.Context, tenant string, d workflows.Decision) error {
+	if err := signed(d.By); err != nil {
+		return err
+	}
+	return o.signal(ctx, tenant, workflows.SignalReject, d)
+}
+
+// RetryStep has a step that waits for a person tried again, for the whole tenant or one mailbox.
+func (o *Operator) RetryStep(ctx context.Context, tenant string, order workflows.StepOrder) error {
+	if err := checkStep(order); err != nil {
+		return err
+	}
+	return o.signal(ctx, tenant, workflows.SignalRetry, order)
+}
+
+// SkipStep has a step that waits passed over. For a whole tenant only those steps can be skipped without which no
+// mail is lost; see migration.Step.Skippable.
+func (o *Operator) SkipStep(ctx context.Context, tenant string, order workflows.StepOrder) error {
+	if err := checkStep(order); err != nil {
+		return err
+	}
+	if order.Mailbox == "" && !order.Step.Skippable() {
+		return &Error{
+			Kind: Invalid, Text: fmt.Sprintf("step %d (%s) cannot be skipped for a whole tenant: mail would be lost or routed nowhere",
+				order.Step, order.Step.Title()),
+			Hints: []string{"skip it for one mailbox, which then must be accepted at the gate: --mailbox ADDRESS"},
+		}
+	}
+	return o.signal(ctx, tenant, workflows.SignalSkip, order)
+}
+
+// Abort stops the migration: before the MX change everything stays as it is, after it the change is rolled back.
+func (o *Operator) Abort(ctx context.Context, id string, order workflows.Order) error {
+	return o.order(ctx, id, workflows.SignalAbort, order)
+}
+
+// Pause stops the copying of a tenant, a wave or a mailbox, by its workflow ID, until Resume.
+func (o *Operator) Pause(ctx context.Context, id string, order workflows.Order) error {
+	return o.order(ctx, id, workflows.SignalPause, order)
+}
+
+// Resume undoes Pause.
+func (o *Operator) Resume(ctx context.Context, id string, order workflows.Order) error {
+	return o.order(ctx, id, workflows.SignalResume, order)
+}
+
+// SyncNow has the next delta begin at once, by the workflow ID of a tenant, a wave or a mailbox.
+func (o *Operator) SyncNow(ctx context.Context, id string, order workflows.Order) error {
+	return o.order(ctx, id, workflows.SignalSyncNow, order)
+}
+
+// Exclude leaves a mailbox out from here on, by its workflow ID. It must then be accepted at the gate, by name.
+func (o *Operator) Exclude(ctx context.Context, id string, order workflows.Order) error {
+	return o.order(ctx, id, workflows.SignalExclude, order)
+}
+
+// Restart has a mailbox begin again by matching what is at both sides, by its workflow ID.
+func (o *Operator) Restart(ctx context.Context, id string, order workflows.Order) error {
+	return o.order(ctx, id, workflows.SignalRestart, order)
+}
+
+func (o *Operator) order(ctx context.Context, id, name string, order workflows.Order) error {
+	if err := signed(order.By); err != nil {
+		return err
+	}
+	return o.signal(ctx, id, name, order)
+}
+
+func (o *Operator) signal(ctx context.Context, id, name string, payload any) error {
+	err := o.temporal.SignalWorkflow(ctx, id, "", name, payload)
+	if isNotFound(err) {
+		return o.ended(ctx, id, err)
+	}
+	return Translate(err)
+}
+
+// ended explains why an order found nobody: the workflow is over, or there never was one.
+func (o *Operator) ended(ctx context.Context, id string, cause error) error {
+	response, err := o.temporal.DescribeWorkflowExecution(ctx, id, "")
+	if isNotFound(err) {
+		return o.unknown(ctx, id)
+	}
+	if err != nil {
+		return Translate(err)
+	}
+	info := response.GetWorkflowExecutionInfo()
+	return &Error{
+		Kind: NotRunning, Cause: cause,
+		Text: fmt.Sprintf("%s isn't running any more: it %s on %s", id, endedWords(closedAs(info.GetStatus())),
+			timeOf(info.GetCloseTime()).UTC().Format("2006-01-02 15:04 UTC")),
+	}
+}
+
+func endedWords(closed string) string {
+	switch closed {
+	case "cancelled", "terminated":
+		return "was " + closed
+	}
+	return closed
+}
+
+func signed(by string) error {
+	if by == "" {
+		return &Error{Kind: Invalid, Text: "an order needs the name of who gives it", Hints: []string{"say it with --by NAME"}}
+	}
+	return nil
+}
+
+func checkStep(order workflows.StepOrder) error {
+	if !order.Step.Valid() {
+		return &Error{Kind: Invalid, Text: fmt.Sprintf("there is no step %d", order.Step), Hints: []string{"the steps are numbered from 1 to 11"}}
+	}
+	return signed(order.By)
+}
+
+// ParseStep reads a step's number or its short name.
+func ParseStep(text string) (migration.Step, error) {
+	for _, s := range migration.Steps() {
+		if text == s.Name() || text == fmt.Sprint(int(s)) {
+			return s, nil
+		}
+	}
+	e := &Error{Kind: Invalid, Text: fmt.Sprintf("there is no step %q", text)}
+	names := ""
+	for _, s := range migration.Steps() {
+		names += fmt.Sprintf(" %d %s,", s, s.Name())
+	}
+	e.Hints = []string{"the steps are" + names[:len(names)-1]}
+	return 0, e
+}

@@ -1,0 +1,288 @@
+package show
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/internal/operator"
+	"github.com/mailferry/mailferry/workflows"
+)
+
+// Status writes the whole status: the steps, the sums, what is being copied just now, and what waits for a person.
+func Status(w io.Writer, s operator.Status, live []operator.Live, o Options) error {
+	var b strings.Builder
+	if s.Note != "" {
+		note := strings.ToUpper(s.Note[:1]) + s.Note[1:]
+		if !s.Modified.IsZero() {
+			note += fmt.Sprintf(" (%s ago)", Age(o.now().Sub(s.Modified)))
+		}
+		b.WriteString(o.paint(o.wrap(plain(note), 0), text.FgYellow) + "\n\n")
+	}
+	b.WriteString(headline(s, o) + "\n\n")
+	steps(&b, s, o)
+	sums(&b, s, o)
+	copying(&b, live, o)
+	proofs(&b, s.Proofs, o)
+	waiting(&b, s, o)
+	if s.Gate != nil && s.Closed == "" {
+		b.WriteString("\n")
+		gate(&b, s.Tenant, *s.Gate, o)
+	}
+	if s.Closed != "" {
+		fmt.Fprintf(&b, "\nRead what was moved, changed and decided: %s report %s\n", o.command(), s.Tenant)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func headline(s operator.Status, o Options) string {
+	line := fmt.Sprintf("%s  %s, launch %s: %s", o.paint(s.Tenant, text.Bold), plain(s.Organisation), s.Launch, o.state(s.State))
+	switch {
+	case s.Closed == "completed":
+		line += fmt.Sprintf(", over after %s", Age(s.Ended.Sub(s.Started)))
+	case s.Closed != "":
+		line += fmt.Sprintf(", %s after %s", s.Closed, Age(s.Ended.Sub(s.Started)))
+	case !s.Started.IsZero():
+		line += ", for " + Age(o.now().Sub(s.Started))
+	}
+	return line
+}
+
+func steps(b *strings.Builder, s operator.Status, o Options) {
+	t := o.grid("#", "step", "state", "")
+	used := 2 + 2 + len("Prepare the source, verify domains") + 2 + len("✓ excluded") + 2
+	t.SetColumnConfigs([]table.ColumnConfig{
+		{Number: 1, Align: text.AlignRight},
+		{Number: 4, WidthMax: max(o.width()-used, 20), WidthMaxEnforcer: text.WrapSoft},
+	})
+	for _, step := range s.Steps {
+		line := plain(step.Text)
+		if step.State == migration.Waiting && !step.Since.IsZero() {
+			line = strings.TrimLeft(fmt.Sprintf("%s (for %s)", line, Age(o.now().Sub(step.Since))), " ")
+		}
+		t.AppendRow(table.Row{int(step.Step), step.Step.Title(), o.state(step.State), line})
+	}
+	b.WriteString(trimLines(t.Render()))
+}
+
+func sums(b *strings.Builder, s operator.Status, o Options) {
+	t := s.Totals
+	line := fmt.Sprintf("%s: %d verified, %d finished", plural(t.Mailboxes, "mailbox", "mailboxes"), t.Verified, t.Finished)
+	for _, more := range []struct {
+		n    int
+		what string
+	}{{t.Failed, "failed"}, {t.Excluded, "left out"}} {
+		if more.n > 0 {
+			line += fmt.Sprintf(", %d %s", more.n, more.what)
+		}
+	}
+	fmt.Fprintf(b, "\nMailboxes  %s\nMessages   %s\n", line, messages(t))
+	if len(s.Waves) > 1 {
+		for _, wave := range s.Waves {
+			fmt.Fprintf(b, "Wave       %s: %s, %s, %d verified\n", wave.Name, o.state(wave.State),
+				plural(wave.Totals.Mailboxes, "mailbox", "mailboxes"), wave.Totals.Verified)
+		}
+	}
+	if s.Doing != "" && s.Closed == "" {
+		b.WriteString("Just now   " + strings.TrimLeft(o.wrap(plain(s.Doing), len("Just now   ")), " ") + "\n")
+	}
+}
+
+// messages says what became of the messages, as far as it is known.
+func messages(t workflows.Totals) string {
+	a := t.Account
+	there := a.Copied + a.Already + a.Moved + a.Merged
+	line := Count(there)
+	if t.Expected > 0 {
+		line += fmt.Sprintf(" of %s", Count(max(t.Expected, a.Source)))
+	}
+	line += fmt.Sprintf(" at the target, %s copied", Bytes(a.Bytes))
+	for _, more := range []struct {
+		n    int
+		what string
+	}{
+		{a.Already, "of them there before"},
+		{a.LeftOut, "left out by rule"},
+		{a.Refused, "refused"},
+		{a.Gone, "gone from the source since"},
+		{a.Unknown, "at the target unexplained"},
+	} {
+		if more.n > 0 {
+			line += fmt.Sprintf(", %s %s", Count(more.n), more.what)
+		}
+	}
+	return line
+}
+
+func copying(b *strings.Builder, live []operator.Live, o Options) {
+	if len(live) == 0 {
+		return
+	}
+	b.WriteString("\nCopying just now\n")
+	t := o.grid()
+	for _, l := range live {
+		progress := Count(l.Progress.Messages)
+		if l.Progress.Total > 0 {
+			progress += " of " + Count(l.Progress.Total)
+		}
+		perSecond, bytesPerSecond := l.Rate()
+		rate := fmt.Sprintf("%.0f/s, %s/s", perSecond, Bytes(int64(bytesPerSecond)))
+		if l.Attempt > 1 {
+			rate += fmt.Sprintf(", attempt %d: %s", l.Attempt, cut(plain(l.Failure), 60))
+		}
+		t.AppendRow(table.Row{"  " + plain(l.Address), plain(l.Doing), plain(l.Progress.Folder), progress, Bytes(l.Progress.Bytes), rate})
+	}
+	b.WriteString(trimLines(t.Render()))
+}
+
+func proofs(b *strings.Builder, all []migration.Proof, o Options) {
+	if len(all) == 0 {
+		return
+	}
+	b.WriteString("\nRouting proofs\n")
+	t := o.grid()
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 4, WidthMax: max(o.width()-56, 20), WidthMaxEnforcer: text.WrapSoft}})
+	for _, p := range all {
+		t.AppendRow(table.Row{"  " + plain(p.Domain), string(p.Kind), string(p.State), plain(p.Text)})
+	}
+	b.WriteString(trimLines(t.Render()))
+}
+
+// waiting lists what a person must do, and what to type when it is done.
+func waiting(b *strings.Builder, s operator.Status, o Options) {
+	if s.WaitingCount == 0 && len(s.Waiting) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s\n", o.paint(plural(max(s.WaitingCount, len(s.Waiting)), "thing waits", "things wait")+" for a person", text.Bold, text.FgYellow))
+	for _, item := range s.Waiting {
+		about := fmt.Sprintf("step %d, %s", item.Step, item.Step.Title())
+		if item.Mailbox != "" {
+			about += ", " + plain(item.Mailbox)
+		} else if item.Wave != "" {
+			about += ", wave " + plain(item.Wave)
+		}
+		if !item.Since.IsZero() {
+			about += ", for " + Age(o.now().Sub(item.Since))
+		}
+		fmt.Fprintf(b, "\n  %s %s\n%s\n", o.paint("!", text.FgYellow), about, o.wrap(plain(item.Problem.Text), 4))
+		if item.Problem.Remedy != "" {
+			b.WriteString(o.wrap("To do: "+plain(item.Problem.Remedy), 4) + "\n")
+		}
+		if s.Closed == "" && s.Gate == nil || item.Step != migration.StepCutover {
+			fmt.Fprintf(b, "    Then: %s\n", retry(s.Tenant, item, o))
+		}
+	}
+	if more := s.WaitingCount - len(s.Waiting); more > 0 {
+		fmt.Fprintf(b, "\n  and %s more\n", Count(more))
+	}
+}
+
+func retry(tenant string, item workflows.Waiting, o Options) string {
+	line := fmt.Sprintf("%s retry-step %s %d", o.command(), tenant, item.Step)
+	if item.Mailbox != "" {
+		line += " --mailbox " + plain(item.Mailbox)
+	}
+	return line
+}
+
+// Gate writes what an approval would have done.
+func Gate(w io.Writer, tenant string, g workflows.Gate, o Options) error {
+	var b strings.Builder
+	gate(&b, tenant, g, o)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func gate(b *strings.Builder, tenant string, g workflows.Gate, o Options) {
+	title := "The MX change waits for approval"
+	if !g.Since.IsZero() {
+		title += ", for " + Age(o.now().Sub(g.Since))
+	}
+	b.WriteString(o.paint(title, text.Bold, text.FgYellow) + "\n")
+	if len(g.Domains) > 0 {
+		fmt.Fprintf(b, "  Domains, in this order: %s\n", plain(strings.Join(g.Domains, ", ")))
+	}
+	Changes(b, g.Changes, o)
+	if len(g.Accepted) > 0 {
+		fmt.Fprintf(b, "  %s that are NOT verified would be accepted as they are:\n", plural(len(g.Accepted), "mailbox", "mailboxes"))
+		for _, address := range g.Accepted {
+			fmt.Fprintf(b, "    %s\n", plain(address))
+		}
+	}
+	fmt.Fprintf(b, "  Approve:  %s approve %s --digest %s\n", o.command(), tenant, g.Digest)
+	fmt.Fprintf(b, "  Reject:   %s reject %s --digest %s --note WHY\n", o.command(), tenant, g.Digest)
+}
+
+// Changes writes records as they are (-) and as they will be (+).
+func Changes(b *strings.Builder, changes []migration.Change, o Options) {
+	for _, c := range changes {
+		name, kind := c.After.Name, c.After.Type
+		if name == "" {
+			name, kind = c.Before.Name, c.Before.Type
+		}
+		fmt.Fprintf(b, "  %s %s\n", plain(name), plain(kind))
+		for _, side := range []struct {
+			sign   string
+			record migration.Record
+			color  text.Color
+		}{{"-", c.Before, text.FgRed}, {"+", c.After, text.FgGreen}} {
+			if len(side.record.Data) == 0 {
+				b.WriteString(o.paint(fmt.Sprintf("    %s nothing", side.sign), side.color) + "\n")
+			}
+			for _, data := range side.record.Data {
+				b.WriteString(o.paint(fmt.Sprintf("    %s %s (TTL %d)", side.sign, plain(data), side.record.TTL), side.color) + "\n")
+			}
+		}
+	}
+}
+
+// Line is a status in one line, for logs and for terminals that are none.
+func Line(s operator.Status, o Options) string {
+	now := migration.Step(0)
+	for _, step := range s.Steps {
+		if step.State == migration.Waiting || (step.State == migration.Running && now == 0) {
+			now = step.Step
+		}
+	}
+	line := fmt.Sprintf("%s %s: %s", o.now().UTC().Format("15:04:05"), s.Tenant, s.State)
+	if now != 0 {
+		line += fmt.Sprintf(", step %d (%s)", now, now.Title())
+	}
+	line += fmt.Sprintf(", %d of %d mailboxes verified, %s", s.Totals.Verified, s.Totals.Mailboxes, messages(s.Totals))
+	if s.WaitingCount > 0 {
+		line += fmt.Sprintf(", %s for a person", plural(s.WaitingCount, "thing waits", "things wait"))
+	}
+	if s.Gate != nil {
+		line += ", digest " + s.Gate.Digest
+	}
+	if s.Closed != "" {
+		line += ", " + s.Closed
+	} else if s.Doing != "" {
+		line += ", " + plain(s.Doing)
+	}
+	if !s.Worker && s.Note != "" {
+		line += " [" + plain(s.Note) + "]"
+	}
+	return line
+}
+
+func cut(s string, runes int) string {
+	if r := []rune(s); len(r) > runes {
+		return string(r[:runes]) + "…"
+	}
+	return s
+}
+
+// trimLines takes the padding off the ends of a table's lines.
+func trimLines(s string) string {
+	var b strings.Builder
+	for line := range strings.SplitSeq(s, "\n") {
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,169 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/workflows"
+)
+
+// Status is how a migration stands, and how that is known.
+type Status struct {
+	workflows.Status
+	// Worker says that a worker answered. Without one the status is what the memos of tenant and waves last had:
+	// states, totals and counts, without the details.
+	Worker bool `json:"worker"`
+	// Note says in plain words why there was no answer.
+	Note string `json:"note,omitempty"`
+	// Modified is when the memo was written that the status was made from; zero where a worker answered.
+	Modified time.Time `json:"modified,omitzero"`
+	// WaitingCount is how many things wait for a person; Waiting may list fewer.
+	WaitingCount int `json:"waitingCount,omitempty"`
+	// RunID is the tenant's latest run; Ended is set when it is over, and Closed says how.
+	RunID  string    `json:"runId"`
+	Ended  time.Time `json:"ended,omitzero"`
+	Closed string    `json:"closed,omitempty"`
+}
+
+// NeedsPerson reports whether the migration stands still, in whole or in part, until a person acts.
+func (s Status) NeedsPerson() bool {
+	return s.Closed == "" && (s.Gate != nil || s.WaitingCount > 0 || s.State == migration.Waiting)
+}
+
+// Status asks a worker how the tenant's migration stands, and reads the memos where none answers.
+func (o *Operator) Status(ctx context.Context, tenant string) (Status, error) {
+	e, err := o.find(ctx, tenant)
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{RunID: e.runID}
+	if !e.running() {
+		s.Ended, s.Closed = e.ended, closedAs(e.state)
+	}
+	err = o.query(ctx, tenant, &s.Status)
+	if ctx.Err() != nil {
+		return s, ctx.Err()
+	}
+	if err == nil {
+		s.Worker = true
+		s.WaitingCount = len(s.Waiting)
+		return s, nil
+	}
+	return o.remembered(ctx, tenant, e, s, err), nil
+}
+
+// Wave asks how a wave and its mailboxes stand, by the wave's workflow ID.
+func (o *Operator) Wave(ctx context.Context, id string) (workflows.WaveStatus, error) {
+	var s workflows.WaveStatus
+	return s, o.explainQuery(ctx, id, o.query(ctx, id, &s))
+}
+
+// Mailbox asks how a mailbox stands, by its workflow ID.
+func (o *Operator) Mailbox(ctx context.Context, id string) (workflows.MailboxStatus, error) {
+	var s workflows.MailboxStatus
+	return s, o.explainQuery(ctx, id, o.query(ctx, id, &s))
+}
+
+func (o *Operator) query(ctx context.Context, id string, into any) error {
+	limited, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	value, err := o.temporal.QueryWorkflow(limited, id, "", workflows.QueryStatus)
+	if err != nil {
+		return err
+	}
+	return value.Get(into)
+}
+
+func (o *Operator) explainQuery(ctx context.Context, id string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case isNotFound(err):
+		return &Error{Kind: UnknownTenant, Text: fmt.Sprintf("there is no workflow %q", id), Cause: err}
+	case noAnswer(err):
+		return o.silence(ctx, queryTimeout, err)
+	}
+	return Translate(err)
+}
+
+// remembered fills the status in from the memos of the tenant and its waves.
+func (o *Operator) remembered(ctx context.Context, tenant string, e execution, s Status, why error) Status {
+	m := e.memo
+	s.Tenant, s.Organisation, s.Launch = tenant, e.record.Organisation, e.record.Launch
+	s.State, s.Started, s.Doing, s.Totals = m.State, e.started, m.Doing, m.Totals
+	s.WaitingCount, s.Modified = m.Waiting, m.Modified
+	s.Note = "no worker is running, so nothing goes on and this is the last that is known"
+	if !e.running() {
+		s.Note = "no worker is running; this is the last that is known"
+	}
+	if idle, err := o.noPollers(ctx); err != nil || !idle {
+		s.Note = fmt.Sprintf("no worker answered (%v); this is the last that is known", why)
+	}
+	for i, step := range migration.Steps() {
+		one := workflows.StepStatus{Step: step, Name: step.Name(), Title: step.Title(), State: migration.Pending}
+		if i < len(m.States) {
+			one.State = m.States[i]
+		}
+		if step == m.Step {
+			one.Since = m.Since
+		}
+		s.Steps = append(s.Steps, one)
+	}
+	if m.Waiting > 0 && m.First != "" {
+		s.Waiting = []workflows.Waiting{{Step: m.Step, Problem: migration.Problem{Text: m.First}, Since: m.Since}}
+	}
+	if m.Digest != "" && e.running() {
+		s.Gate = &workflows.Gate{Digest: m.Digest, Since: m.Since}
+	}
+	s.Waves = o.waveMemos(ctx, tenant, e.record.Launch)
+	return s
+}
+
+// waveMemos reads the waves' memos by one list. A server that cannot list gives none: the tenant's memo has the sums.
+func (o *Operator) waveMemos(ctx context.Context, tenant, launch string) []workflows.WaveStatus {
+	response, err := o.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		PageSize: 200,
+		Query: fmt.Sprintf("%s = '%s' AND %s = '%s' AND WorkflowType = '%s' AND ExecutionStatus != 'ContinuedAsNew'",
+			tenantKey.GetName(), tenant, launchKey.GetName(), launch, workflows.WaveType),
+	})
+	if err != nil {
+		return nil
+	}
+	var waves []workflows.WaveStatus
+	for _, info := range response.GetExecutions() {
+		var m workflows.Memo
+		if o.readMemo(info.GetMemo(), workflows.MemoStatus, &m) != nil {
+			continue
+		}
+		id := info.GetExecution().GetWorkflowId()
+		waves = append(waves, workflows.WaveStatus{
+			Name: id[strings.LastIndexByte(id, '/')+1:], ID: id, State: m.State, WaitingCount: m.Waiting, Totals: m.Totals,
+		})
+	}
+	return waves
+}
+
+// closedAs says in one word how a run ended.
+func closedAs(state enumspb.WorkflowExecutionStatus) string {
+	switch state {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		return "completed"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED:
+		return "failed"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		return "cancelled"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+		return "terminated"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
+		return "timed out"
+	}
+	return "ended"
+}
