@@ -29,7 +29,8 @@ const ProblemType = "problem"
 // BatchSize is how many mailboxes at most an activity that serves many is given at once.
 const BatchSize = 25
 
-// Activities holds what the activities need. All fields must be set; all must be safe for concurrent use.
+// Activities holds what the activities need. All exported fields must be set; all must be safe for concurrent use. It
+// must not be copied.
 type Activities struct {
 	Directory Directory
 	Zone      Zone
@@ -39,6 +40,8 @@ type Activities struct {
 	Children  Children
 	Passwords Passwords
 	Heartbeat Heartbeater
+
+	notices pace
 }
 
 // Directory is the tenant: users, licences, domains, message trace (internal/m365).

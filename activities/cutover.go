@@ -1,9 +1,18 @@
 package activities
 
-import "github.com/mailferry/mailferry/internal/migration"
+import (
+	"context"
+
+	"github.com/mailferry/mailferry/internal/migration"
+)
 
 // ApplyInput is a change to make by compare-and-set.
 type ApplyInput struct {
 	DNS    migration.DNS    `json:"dns"`
 	Change migration.Change `json:"change"`
+}
+
+// ApplyChange makes the change where its before-image still stands, and succeeds where it is made already.
+func (a *Activities) ApplyChange(ctx context.Context, in ApplyInput) error {
+	return failure(a.Zone.Apply(ctx, in.DNS, in.Change))
 }

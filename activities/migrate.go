@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"time"
 
 	"github.com/mailferry/mailferry/internal/migration"
@@ -41,6 +42,8 @@ type CopyInput struct {
 	Heartbeat migration.Duration `json:"heartbeat"`
 	// Poison, when set, is the one message to try alone.
 	Poison *migration.Refusal `json:"poison,omitempty"`
+	// Settle is how long the first APPEND has to wait because another worker may not have stopped yet. Copy sets it.
+	Settle time.Duration `json:"-"`
 }
 
 // CopyOutput is what one slice did. State holds only the folders that changed in it; the workflow merges it.
@@ -65,4 +68,14 @@ type VerifyInput struct {
 	State    migration.MailboxState `json:"state"`
 	// AddOnly: messages that someone moved or deleted at the target are not missed.
 	AddOnly bool `json:"addOnly,omitempty"`
+}
+
+// Probe compares the source's folders with what the last pass left.
+func (a *Activities) Probe(ctx context.Context, in ProbeInput) (ProbeOutput, error) {
+	return single(ctx, a, func(ctx context.Context) (ProbeOutput, error) { return a.Mailboxes.Probe(ctx, in) })
+}
+
+// Verify recounts both sides of a mailbox and compares them.
+func (a *Activities) Verify(ctx context.Context, in VerifyInput) (migration.Verification, error) {
+	return single(ctx, a, func(ctx context.Context) (migration.Verification, error) { return a.Mailboxes.Verify(ctx, in) })
 }

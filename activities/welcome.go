@@ -1,6 +1,16 @@
 package activities
 
-import "github.com/mailferry/mailferry/internal/migration"
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mailferry/mailferry/internal/migration"
+)
 
 // ArchiveAccountInput is a mailbox's account to keep.
 type ArchiveAccountInput struct {
@@ -16,4 +26,91 @@ type ArchiveReportInput struct {
 	Scope   Scope            `json:"scope"`
 	Archive string           `json:"archive"`
 	Report  migration.Report `json:"report"`
+}
+
+// ArchivedMailbox is the content of a mailbox's file in the archive.
+type ArchivedMailbox struct {
+	Account migration.MailboxAccount `json:"account"`
+	State   migration.MailboxState   `json:"state"`
+}
+
+// ArchiveAccount keeps a mailbox's account and last state as <tenant>/<launch>/mailboxes/<address>.json.
+func (a *Activities) ArchiveAccount(ctx context.Context, in ArchiveAccountInput) error {
+	content, err := json.MarshalIndent(ArchivedMailbox{in.Account, in.State}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the account of %q: %w", in.Account.Address, err)
+	}
+	name := in.Scope.folder() + mailboxFolder + fileName(in.Account.Address) + ".json"
+	_, err = single(ctx, a, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, a.Archive.Put(ctx, in.Archive, name, content)
+	})
+	return err
+}
+
+// ArchiveReport keeps a tenant's closing report as <tenant>/<launch>/report.json, for programs, and report.txt, for
+// people. It adds the accounts of all mailboxes that the archive holds.
+func (a *Activities) ArchiveReport(ctx context.Context, in ArchiveReportInput) error {
+	_, err := single(ctx, a, func(ctx context.Context) (struct{}, error) { return struct{}{}, a.archiveReport(ctx, in) })
+	return err
+}
+
+func (a *Activities) archiveReport(ctx context.Context, in ArchiveReportInput) error {
+	folder := in.Scope.folder()
+	names, err := a.Archive.List(ctx, in.Archive, folder+mailboxFolder)
+	if err != nil {
+		return fmt.Errorf("listing the archive's mailboxes: %w", err)
+	}
+	report := in.Report
+	report.Mailboxes = make([]migration.MailboxAccount, 0, len(names))
+	for _, name := range names {
+		content, err := a.Archive.Get(ctx, in.Archive, name)
+		if err != nil {
+			return fmt.Errorf("reading %q back from the archive: %w", name, err)
+		}
+		var kept ArchivedMailbox
+		if err := json.Unmarshal(content, &kept); err != nil {
+			return migration.NeedsPerson("archive-broken", fmt.Sprintf("%q in the archive is not a mailbox's account: %v", name, err),
+				"take the file away or restore it, and retry the step", nil)
+		}
+		report.Mailboxes = append(report.Mailboxes, kept.Account)
+	}
+	slices.SortFunc(report.Mailboxes, func(x, y migration.MailboxAccount) int { return strings.Compare(x.Address, y.Address) })
+
+	content, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the report: %w", err)
+	}
+	if err := a.Archive.Put(ctx, in.Archive, folder+"report.json", content); err != nil {
+		return err
+	}
+	return a.Archive.Put(ctx, in.Archive, folder+"report.txt", []byte(reportText(report)))
+}
+
+// mailboxFolder holds the mailboxes' accounts, below the launch's folder.
+const mailboxFolder = "mailboxes/"
+
+// folder is where the archive keeps what belongs to the scope.
+func (s Scope) folder() string { return fileName(s.Tenant) + "/" + fileName(s.Launch) + "/" }
+
+// maxFileName is shorter than what any file system allows, so that an ending and a temporary file's mark still fit.
+const maxFileName = 190
+
+// fileName makes a name that is one harmless file name everywhere, different for different names: letters, digits and
+// a few signs stay, everything else is written %XX, and what is too long ends in its hash.
+func fileName(name string) string {
+	var b strings.Builder
+	for i := range len(name) {
+		c := name[i]
+		plain := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("@_+-", c) >= 0
+		if plain || c == '.' && i > 0 {
+			b.WriteByte(c)
+			continue
+		}
+		fmt.Fprintf(&b, "%%%02X", c)
+	}
+	if b.Len() > maxFileName {
+		sum := sha256.Sum256([]byte(name))
+		return b.String()[:maxFileName-33] + "-" + hex.EncodeToString(sum[:16])
+	}
+	return b.String()
 }
