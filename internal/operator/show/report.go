@@ -1,0 +1,129 @@
+package show
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+// Report writes a closing report: the sums, each mailbox, what was changed and decided.
+func Report(w io.Writer, r migration.Report, o Options) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s, launch %s: %s\n", o.paint(r.Tenant, text.Bold), plain(r.Organisation), r.Launch, o.state(r.State))
+	fmt.Fprintf(&b, "%s to %s (%s)\n", r.Started.UTC().Format("2006-01-02 15:04"), r.Ended.UTC().Format("2006-01-02 15:04 UTC"),
+		Age(r.Ended.Sub(r.Started)))
+	fmt.Fprintf(&b, "Domains: %s\n", plain(strings.Join(r.Domains, ", ")))
+	account(&b, r.Account)
+	mailboxes(&b, r.Mailboxes, o)
+	if len(r.Changes) > 0 {
+		b.WriteString("\nChanged in the DNS\n")
+		Changes(&b, r.Changes, o)
+	}
+	proofs(&b, r.Proofs, o)
+	if r.Arrivals.Count > 0 {
+		fmt.Fprintf(&b, "\nStragglers: %s arrived at the source after the change, the last %s, from %s\n",
+			plural(r.Arrivals.Count, "message", "messages"), r.Arrivals.Last.UTC().Format("2006-01-02 15:04 UTC"),
+			plain(strings.Join(r.Arrivals.From, ", ")))
+	}
+	if len(r.Approvals) > 0 {
+		b.WriteString("\nDecisions\n")
+		for _, a := range r.Approvals {
+			verb := "approved"
+			if a.Rejected {
+				verb = "rejected"
+			}
+			line := fmt.Sprintf("  %s  %s by %s", a.At.UTC().Format("2006-01-02 15:04:05"), verb, a.By)
+			if a.Note != "" {
+				line += ": " + a.Note
+			}
+			b.WriteString(plain(line) + "\n")
+		}
+	}
+	if len(r.Audit) > 0 {
+		b.WriteString("\nWhat happened\n")
+		for _, entry := range r.Audit {
+			line := fmt.Sprintf("  %s  %s", entry.At.UTC().Format("2006-01-02 15:04:05"), entry.What)
+			if entry.By != "" {
+				line += " (" + entry.By + ")"
+			}
+			b.WriteString(plain(line) + "\n")
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// account writes the closing equation.
+func account(b *strings.Builder, a migration.Account) {
+	verdict := "every message is accounted for"
+	if !a.Closes() {
+		verdict = "NOT every message is accounted for"
+	}
+	fmt.Fprintf(b, "\n%s at the source: %s\n", plural(a.Source, "message", "messages"), verdict)
+	for _, part := range []struct {
+		n    int
+		what string
+	}{
+		{a.Copied, "copied"}, {a.Already, "there before"}, {a.Moved, "moved at the target"}, {a.Merged, "merged"},
+		{a.LeftOut, "left out by rule"}, {a.Refused, "refused"}, {a.Gone, "gone from the source since"},
+		{a.Unknown, "at the target and not explained"},
+	} {
+		if part.n > 0 {
+			fmt.Fprintf(b, "  %9s %s\n", Count(part.n), part.what)
+		}
+	}
+}
+
+func mailboxes(b *strings.Builder, all []migration.MailboxAccount, o Options) {
+	if len(all) == 0 {
+		return
+	}
+	b.WriteString("\nMailboxes\n")
+	t := o.grid("  address", "state", "source", "target", "left out", "refused", "bytes", "verified")
+	var configs []table.ColumnConfig
+	for n := 3; n <= 7; n++ {
+		configs = append(configs, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(configs)
+	for _, m := range all {
+		verified := "yes"
+		if !m.Verification.Verified {
+			verified = "NO"
+		}
+		a := m.Account
+		t.AppendRow(table.Row{
+			"  " + plain(m.Address), o.state(m.State), Count(a.Source), Count(a.Copied + a.Already + a.Moved + a.Merged),
+			Count(a.LeftOut), Count(a.Refused), Bytes(a.Bytes), verified,
+		})
+	}
+	b.WriteString(trimLines(t.Render()))
+	for _, m := range all {
+		refusals(b, m, o)
+	}
+}
+
+// refusals names a mailbox's messages that are not at the target.
+func refusals(b *strings.Builder, m migration.MailboxAccount, o Options) {
+	if m.Problem != nil {
+		b.WriteString(o.wrap(fmt.Sprintf("%s: %s", plain(m.Address), plain(m.Problem.String())), 2) + "\n")
+	}
+	if m.RefusalCount == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n  %s: %s not at the target\n", plain(m.Address), plural(m.RefusalCount, "message", "messages"))
+	for _, r := range m.Refusals {
+		line := fmt.Sprintf("%s, UID %d, %s, %s: %s", r.Folder, r.UID, Bytes(r.Size), r.Kind, r.Words)
+		if r.MessageID != "" {
+			line += " " + r.MessageID
+		}
+		b.WriteString(o.wrap(plain(line), 4) + "\n")
+	}
+	if more := m.RefusalCount - len(m.Refusals); more > 0 {
+		fmt.Fprintf(b, "    and %s more\n", Count(more))
+	}
+}
