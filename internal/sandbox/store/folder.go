@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-
 )
 
 // Inbox is the folder that every mailbox has.
@@ -272,4 +271,3 @@ func canonical(name string) string {
 	}
 	return name
 }
-
