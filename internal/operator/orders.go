@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/mailferry/mailferry/workflows"
@@ -118,6 +119,12 @@ func (o *Operator) signal(ctx context.Context, id, name string, payload any) err
 // ended explains why an order found nobody: the workflow is over, or there never was one.
 func (o *Operator) ended(ctx context.Context, id string, cause error) error {
 	response, err := o.temporal.DescribeWorkflowExecution(ctx, id, "")
+	if tenant, part, isPart := strings.Cut(id, "/"); isNotFound(err) && isPart {
+		return &Error{
+			Kind: UnknownTenant, Text: fmt.Sprintf("%s has no wave or mailbox %q, or not yet", tenant, part), Cause: err,
+			Hints: []string{"starter status " + tenant + " --json names those that it has"},
+		}
+	}
 	if isNotFound(err) {
 		return o.unknown(ctx, id)
 	}

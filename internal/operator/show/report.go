@@ -22,7 +22,7 @@ func Report(w io.Writer, r migration.Report, o Options) error {
 	mailboxes(&b, r.Mailboxes, o)
 	if len(r.Changes) > 0 {
 		b.WriteString("\nChanged in the DNS\n")
-		Changes(&b, r.Changes, o)
+		changes(&b, r.Changes, o)
 	}
 	proofs(&b, r.Proofs, o)
 	if r.Arrivals.Count > 0 {
@@ -69,8 +69,13 @@ func account(b *strings.Builder, a migration.Account) {
 		n    int
 		what string
 	}{
-		{a.Copied, "copied"}, {a.Already, "there before"}, {a.Moved, "moved at the target"}, {a.Merged, "merged"},
-		{a.LeftOut, "left out by rule"}, {a.Refused, "refused"}, {a.Gone, "gone from the source since"},
+		{a.Copied, "copied"},
+		{a.Already, "there before"},
+		{a.Moved, "moved at the target"},
+		{a.Merged, "merged"},
+		{a.LeftOut, "left out by rule"},
+		{a.Refused, "refused"},
+		{a.Gone, "gone from the source since"},
 		{a.Unknown, "at the target and not explained"},
 	} {
 		if part.n > 0 {

@@ -207,7 +207,7 @@ func gate(b *strings.Builder, tenant string, g workflows.Gate, o Options) {
 	if len(g.Domains) > 0 {
 		fmt.Fprintf(b, "  Domains, in this order: %s\n", plain(strings.Join(g.Domains, ", ")))
 	}
-	Changes(b, g.Changes, o)
+	changes(b, g.Changes, o)
 	if len(g.Accepted) > 0 {
 		fmt.Fprintf(b, "  %s that are NOT verified would be accepted as they are:\n", plural(len(g.Accepted), "mailbox", "mailboxes"))
 		for _, address := range g.Accepted {
@@ -219,8 +219,15 @@ func gate(b *strings.Builder, tenant string, g workflows.Gate, o Options) {
 }
 
 // Changes writes records as they are (-) and as they will be (+).
-func Changes(b *strings.Builder, changes []migration.Change, o Options) {
-	for _, c := range changes {
+func Changes(w io.Writer, all []migration.Change, o Options) error {
+	var b strings.Builder
+	changes(&b, all, o)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func changes(b *strings.Builder, all []migration.Change, o Options) {
+	for _, c := range all {
 		name, kind := c.After.Name, c.After.Type
 		if name == "" {
 			name, kind = c.Before.Name, c.Before.Type

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailferry/mailferry/internal/operator/show"
+	"github.com/mailferry/mailferry/workflows"
+)
+
+func (s *starter) approve() *cobra.Command {
+	var who signature
+	var digest string
+	cmd := &cobra.Command{
+		Use:     "approve TENANT --digest DIGEST",
+		GroupID: "decide",
+		Short:   "approve the change of the MX record",
+		Long: `Approve the cutover that waits at the gate: the change of the MX record of the tenant's domains, by
+which new mail goes to Microsoft 365. The digest names exactly what is approved (the records before
+and after, the order of the domains, the mailboxes accepted as not verified); starter status shows
+it together with all of that. When anything of it changes, the digest does too.
+
+What is approved is compared with the zone once more before it is changed. Any difference goes back
+to the gate. It needs a running worker, which answers at once.`,
+		Example: `  starter status contoso
+  starter approve contoso --digest 4f1d2c --by "Grace Hopper" --note "agreed in the change board"`,
+		Args: oneTenant,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := required(cmd, "digest"); err != nil {
+				return err
+			}
+			by, err := who.name()
+			if err != nil {
+				return err
+			}
+			return s.with(cmd, func(l link) error {
+				status, err := l.Status(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				result, err := l.Approve(cmd.Context(), args[0], workflows.Decision{Digest: digest, By: by, Note: who.reason})
+				if err != nil {
+					return err
+				}
+				out := cmd.OutOrStdout()
+				fmt.Fprintf(out, "approved by %s at %s: %s\n", by, clock(result.At), result.Digest)
+				if status.Gate != nil && status.Gate.Digest == result.Digest {
+					fmt.Fprintln(out, "what is changed now:")
+					return show.Changes(out, status.Gate.Changes, s.look(out))
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&digest, "digest", "", "the digest of what is approved, as status shows it")
+	who.flags(cmd, "note", "a note to the approval; recorded and shown")
+	return cmd
+}
+
+func (s *starter) reject() *cobra.Command {
+	var who signature
+	var digest string
+	cmd := &cobra.Command{
+		Use:     "reject TENANT --digest DIGEST",
+		GroupID: "decide",
+		Short:   "reject the change of the MX record as it stands at the gate",
+		Long: `Reject the cutover that waits at the gate, by its digest. Nothing is changed in the DNS; the migration
+goes on copying, and status shows how to come to the gate again.
+
+The rejection is recorded by the server even while no worker runs.`,
+		Example: `  starter reject contoso --digest 4f1d2c --note "not before the trade fair"`,
+		Args:    oneTenant,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := required(cmd, "digest"); err != nil {
+				return err
+			}
+			by, err := who.name()
+			if err != nil {
+				return err
+			}
+			return s.with(cmd, func(l link) error {
+				if err := l.Reject(cmd.Context(), args[0], workflows.Decision{Digest: digest, By: by, Note: who.reason}); err != nil {
+					return err
+				}
+				return s.ordered(cmd, args[0], fmt.Sprintf("rejection of %s by %s", digest, by))
+			})
+		},
+	}
+	cmd.Flags().StringVar(&digest, "digest", "", "the digest of what is rejected, as status shows it")
+	who.flags(cmd, "note", "why; recorded and shown")
+	return cmd
+}
+
+// ordered says that an order is recorded and how to see what comes of it.
+func (s *starter) ordered(cmd *cobra.Command, tenant, what string) error {
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "recorded: %s\nsee what comes of it: starter%s status %s\n", what, s.connection.repeat(), tenant)
+	return err
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailferry/mailferry/workflows"
+)
+
+// order is how an order is given to a tenant, a wave or a mailbox.
+type order func(l link, ctx context.Context, id string, o workflows.Order) error
+
+func (s *starter) pause() *cobra.Command {
+	return s.steer("pause", "pausing", "stop copying until resume", `Stop the copying of a tenant, or of one wave or mailbox, at the end of what is under way. Nothing is lost;
+resume goes on from there.`,
+		func(l link, ctx context.Context, id string, o workflows.Order) error { return l.Pause(ctx, id, o) })
+}
+
+func (s *starter) resume() *cobra.Command {
+	return s.steer("resume", "resuming", "go on after pause", `Go on with a tenant, a wave or a mailbox that was paused.`,
+		func(l link, ctx context.Context, id string, o workflows.Order) error { return l.Resume(ctx, id, o) })
+}
+
+func (s *starter) syncNow() *cobra.Command {
+	return s.steer("sync-now", "synchronising", "begin the next delta at once", `Begin the next delta of a tenant, or of one wave or mailbox, at once instead of waiting for its time.`,
+		func(l link, ctx context.Context, id string, o workflows.Order) error { return l.SyncNow(ctx, id, o) })
+}
+
+// steer makes a command that gives an order to a tenant, a wave or a mailbox.
+func (s *starter) steer(name, doing, short, long string, give order) *cobra.Command {
+	var who signature
+	var wave, mailbox string
+	cmd := &cobra.Command{
+		Use:     name + " TENANT",
+		GroupID: "steer",
+		Short:   short,
+		Long:    long + "\n\nThe order is recorded by the server even while no worker runs.",
+		Example: fmt.Sprintf("  starter %[1]s contoso\n  starter %[1]s contoso --wave pilot\n  starter %[1]s contoso --mailbox ada@contoso.com", name),
+		Args:    oneTenant,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if wave != "" && mailbox != "" {
+				return usageError{errors.New("--wave and --mailbox exclude each other")}
+			}
+			return s.give(cmd, args[0], wave, mailbox, who, doing, give)
+		},
+	}
+	cmd.Flags().StringVar(&wave, "wave", "", "one wave alone, by its name")
+	cmd.Flags().StringVar(&mailbox, "mailbox", "", "one mailbox alone, by its address")
+	who.flags(cmd, "reason", "why; recorded and shown")
+	return cmd
+}
+
+// give finds whom the order is for, gives it, and says so.
+func (s *starter) give(cmd *cobra.Command, tenant, wave, mailbox string, who signature, doing string, give order) error {
+	by, err := who.name()
+	if err != nil {
+		return err
+	}
+	return s.with(cmd, func(l link) error {
+		id, err := l.Find(cmd.Context(), tenant, wave, mailbox)
+		if err != nil {
+			return err
+		}
+		if err := give(l, cmd.Context(), id, workflows.Order{By: by, Reason: who.reason}); err != nil {
+			return err
+		}
+		return s.ordered(cmd, tenant, fmt.Sprintf("%s %s, by %s", doing, id, by))
+	})
+}
+
+func (s *starter) exclude() *cobra.Command {
+	return s.mailboxCommand("exclude", "leaving out", "leave a mailbox out of the migration", `Leave a mailbox out from here on. What was copied of it stays. At the gate it is listed, by name, among
+the mailboxes that are accepted as they are.`, `  starter exclude contoso old-scanner@contoso.com --reason "the device is gone"`,
+		func(l link, ctx context.Context, id string, o workflows.Order) error { return l.Exclude(ctx, id, o) })
+}
+
+func (s *starter) restart() *cobra.Command {
+	return s.mailboxCommand("restart", "restarting", "have a mailbox begin again", `Have a mailbox begin again: what is at both sides is matched anew, and only what is missing is copied.`,
+		`  starter restart contoso ada@contoso.com --reason "her source account was replaced"`,
+		func(l link, ctx context.Context, id string, o workflows.Order) error { return l.Restart(ctx, id, o) })
+}
+
+// mailboxCommand makes a command that gives an order to one mailbox.
+func (s *starter) mailboxCommand(name, doing, short, long, example string, give order) *cobra.Command {
+	var who signature
+	cmd := &cobra.Command{
+		Use:     name + " TENANT ADDRESS",
+		GroupID: "steer",
+		Short:   short,
+		Long:    long + "\n\nThe order is recorded by the server even while no worker runs.",
+		Example: example,
+		Args:    func(_ *cobra.Command, args []string) error { return arguments(args, "TENANT", "ADDRESS") },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.give(cmd, args[0], "", args[1], who, doing, give)
+		},
+	}
+	who.flags(cmd, "reason", "why; recorded and shown")
+	return cmd
+}
+
+func (s *starter) abort() *cobra.Command {
+	var who signature
+	var yes bool
+	cmd := &cobra.Command{
+		Use:     "abort TENANT",
+		GroupID: "steer",
+		Short:   "stop a migration for good",
+		Long: `Stop a migration for good. Before the MX change everything stays as it is: the source has all its mail,
+and the target has what was copied so far. After the MX change the old records are set back, by
+compare and set, before it stops.
+
+Launching again later begins a new launch, which finds what is at the target and copies the rest.
+The order is recorded by the server even while no worker runs.`,
+		Example: `  starter abort contoso --reason "postponed to next year"
+  starter abort contoso --yes --by "Grace Hopper" --reason "postponed to next year"`,
+		Args: oneTenant,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := confirm(cmd, yes, "yes", fmt.Sprintf("Stop the migration of %s for good?", args[0])); err != nil {
+				return err
+			}
+			return s.give(cmd, args[0], "", "", who, "aborting",
+				func(l link, ctx context.Context, id string, o workflows.Order) error { return l.Abort(ctx, id, o) })
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "don't ask")
+	who.flags(cmd, "reason", "why; recorded and shown")
+	return cmd
+}
