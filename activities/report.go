@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/mailferry/mailferry/internal/migration"
 )
@@ -26,7 +27,12 @@ func reportText(r migration.Report) string {
 	for _, e := range r.Audit {
 		fmt.Fprintf(&b, "%s  %s%s\n", moment(e.At), oneLine(e.What), by(e.By))
 	}
-	return b.String()
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && isControl(r) {
+			return -1
+		}
+		return r
+	}, b.String())
 }
 
 // heading opens a section that has entries, and says "none" for one that has not.
@@ -203,5 +209,8 @@ func byteCount(n int64) string {
 
 // oneLine keeps what servers and senders wrote from breaking out of its line.
 func oneLine(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 }), " ")
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || isControl(r) }), " ")
 }
+
+// isControl recognises what moves a terminal's cursor or ends a line.
+func isControl(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/mailferry/mailferry/internal/migration"
 )
@@ -91,15 +92,12 @@ func (a *Activities) ensureUser(ctx context.Context, e *entry, in EnsureUsersInp
 		return UserOutcome{}, err
 	}
 	made := UserOutcome{Outcome: base, Result: result}
-	switch {
-	case result.Created:
+	made.Note = result.Note
+	if result.Created || interrupted {
 		made.Password = password
-	case interrupted:
-		made.Password = password
-		made.Note = "the user was there when its creation was taken up again after an interruption; " +
-			"the first password holds only if that attempt created it"
-	case base.Done:
-		made.Note = "the user was there and has been adopted"
+	}
+	if interrupted && !result.Created {
+		made.Note = strings.TrimPrefix(made.Note+"; the first password holds only if the user was created by an attempt that was interrupted", "; ")
 	}
 	return made, nil
 }
