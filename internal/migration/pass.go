@@ -1,5 +1,7 @@
 package migration
 
+import "slices"
+
 // MailboxState is everything a mailbox's copy remembers between passes.
 type MailboxState struct {
 	Folders  []FolderState `json:"folders,omitempty"`
@@ -16,6 +18,29 @@ type MailboxState struct {
 type Observation struct {
 	Kind  string `json:"kind"`
 	Count int    `json:"count"`
+}
+
+// Part is the state as far as a copy of the named source folders needs it: theirs, and that of every folder which shares
+// a target folder with one of them, so that what was copied from there isn't taken for theirs.
+func (s *MailboxState) Part(folders []string) MailboxState {
+	targets := map[string]bool{}
+	for _, f := range s.Folders {
+		if f.Target != "" && slices.Contains(folders, f.Source) {
+			targets[f.Target] = true
+		}
+	}
+	some := MailboxState{MaxMessage: s.MaxMessage}
+	for _, f := range s.Folders {
+		if targets[f.Target] || slices.Contains(folders, f.Source) {
+			some.Folders = append(some.Folders, f)
+		}
+	}
+	for _, r := range s.Refusals {
+		if slices.Contains(folders, r.Folder) {
+			some.Refusals = append(some.Refusals, r)
+		}
+	}
+	return some
 }
 
 // Account sums the folders' accounts.
