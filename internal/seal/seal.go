@@ -136,16 +136,30 @@ func (p Private) Open(sealed migration.Sealed) ([]byte, error) { return NewKeyri
 // ErrOtherKey says that a secret was sealed to a key that isn't at hand.
 var ErrOtherKey = errors.New("sealed to a key that this worker does not hold")
 
-// Keyring is a set of private keys. The zero value holds none.
-type Keyring struct{ keys map[string]Private }
+// Keyring is a set of private keys, the newest first. The zero value holds none.
+type Keyring struct {
+	keys   map[string]Private
+	newest *Public
+}
 
 // NewKeyring makes a keyring of the keys.
 func NewKeyring(keys ...Private) Keyring {
-	ring := Keyring{make(map[string]Private, len(keys))}
+	ring := Keyring{keys: make(map[string]Private, len(keys))}
 	for _, key := range keys {
 		ring.keys[key.public.ID()] = key
+		if ring.newest == nil {
+			ring.newest = &key.public
+		}
 	}
 	return ring
+}
+
+// Public is the key to seal to: the public half of the first private key. It is false for a ring that holds none.
+func (k Keyring) Public() (Public, bool) {
+	if k.newest == nil {
+		return Public{}, false
+	}
+	return *k.newest, true
 }
 
 // ParseKeyring reads private keys that stand in text, separated by blanks, commas or line breaks. Lines that begin

@@ -177,3 +177,15 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+func TestKeyringSealsToItsFirstKey(t *testing.T) {
+	if _, ok := (seal.Keyring{}).Public(); ok {
+		t.Error("an empty keyring has a public key")
+	}
+	newest, _ := newKey(t)
+	oldest, _ := newKey(t)
+	public, ok := seal.NewKeyring(newest, oldest).Public()
+	if !ok || public != newest.Public() {
+		t.Errorf("the ring seals to %v, want the first key's public half %v", public, newest.Public())
+	}
+}
