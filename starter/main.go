@@ -77,8 +77,13 @@ func (e usageError) Unwrap() error { return e.error }
 
 // printError writes the error and its hints, one line each. A file's faults have a line each.
 func printError(w io.Writer, err error) {
-	for line := range strings.Lines(err.Error()) {
+	// Cobra's suggestions for a mistyped command follow its error.
+	text, suggestions, _ := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
+	for line := range strings.Lines(text) {
 		fmt.Fprintf(w, "error: %s\n", strings.TrimRight(line, "\n"))
+	}
+	for _, suggestion := range strings.Fields(suggestions) {
+		fmt.Fprintf(w, "hint: did you mean %q?\n", suggestion)
 	}
 	var known *operator.Error
 	if errors.As(err, &known) {

@@ -62,6 +62,7 @@ func newRoot(began *bool) *cobra.Command {
 		&cobra.Group{ID: "steer", Title: "Steer:"},
 	)
 	s.connection.flags(root.PersistentFlags())
+	root.SetUsageTemplate(usage(root.UsageTemplate()))
 	root.AddCommand(
 		s.keygen(), s.check(), s.launch(),
 		s.status(), s.report(),
@@ -69,6 +70,20 @@ func newRoot(began *bool) *cobra.Command {
 		s.retryStep(), s.skipStep(), s.pause(), s.resume(), s.syncNow(), s.exclude(), s.restart(), s.abort(),
 	)
 	return root
+}
+
+// usage is cobra's template without the connection's flags, which every command has, and which the root explains.
+func usage(template string) string {
+	const (
+		begin = "{{if .HasAvailableInheritedFlags}}"
+		list  = "Global Flags:\n{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}"
+		short = "The flags of the connection (--address, --namespace, --tls and others): starter --help"
+	)
+	before, after, ok := strings.Cut(template, begin)
+	if !ok {
+		return template
+	}
+	return before + begin + strings.Replace(after, list, short, 1)
 }
 
 // signature is who gives an order, and why.

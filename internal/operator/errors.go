@@ -89,12 +89,23 @@ func Translate(err error) error {
 
 func unreachable(err error) *Error {
 	return &Error{
-		Kind: Unreachable, Text: fmt.Sprintf("cannot reach the Temporal server: %v", err), Cause: err,
+		Kind: Unreachable, Text: "cannot reach the Temporal server: " + reason(err), Cause: err,
 		Hints: []string{
 			"check --address or TEMPORAL_ADDRESS (host:port, by default localhost:7233), and that the server runs",
 			"a server that wants TLS needs --tls",
 		},
 	}
+}
+
+// reason is what a failed connection failed of, without the layers' names for themselves.
+func reason(err error) string {
+	text := err.Error()
+	for _, prefix := range []string{"transport: ", "Error while dialing: "} {
+		if _, after, ok := strings.Cut(text, prefix); ok {
+			text = strings.TrimRight(after, `"`)
+		}
+	}
+	return strings.TrimPrefix(text, "failed reaching server: ")
 }
 
 func noAttributes(text string, cause error) *Error {

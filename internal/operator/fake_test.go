@@ -1,0 +1,194 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/workflows"
+)
+
+// fake is a Temporal server as far as an Operator sees it: one run for each ID, whose answers a test sets.
+type fake struct {
+	runs    map[string]*workflowservice.DescribeWorkflowExecutionResponse
+	workers bool
+	// answers are what a query returns, updates what an update does; both need a worker.
+	answers map[string]any
+	update  func(client.UpdateWorkflowOptions) (any, error)
+
+	started []client.StartWorkflowOptions
+	signals []sent
+	updates []client.UpdateWorkflowOptions
+}
+
+type sent struct {
+	id, name string
+	payload  any
+}
+
+func newFake() *fake {
+	return &fake{runs: map[string]*workflowservice.DescribeWorkflowExecutionResponse{}, answers: map[string]any{}, workers: true}
+}
+
+var (
+	began = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	ended = began.Add(48 * time.Hour)
+)
+
+// add makes a run of the type with these memos.
+func (f *fake) add(t *testing.T, id, kind string, state enumspb.WorkflowExecutionStatus, memos map[string]any) *workflowpb.WorkflowExecutionInfo {
+	t.Helper()
+	memo := &commonpb.Memo{Fields: map[string]*commonpb.Payload{}}
+	for name, value := range memos {
+		payload, err := converter.GetDefaultDataConverter().ToPayload(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		memo.Fields[name] = payload
+	}
+	info := &workflowpb.WorkflowExecutionInfo{
+		Execution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: "run-of-" + id},
+		Type:      &commonpb.WorkflowType{Name: kind},
+		Status:    state, Memo: memo, StartTime: timestamppb.New(began),
+	}
+	if state != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		info.CloseTime = timestamppb.New(ended)
+	}
+	f.runs[id] = &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}
+	return info
+}
+
+func (f *fake) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, _ any, _ ...any) (client.WorkflowRun, error) {
+	if run, ok := f.runs[o.ID]; ok && run.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("already started", "", "run-of-"+o.ID)
+	}
+	f.started = append(f.started, o)
+	return fakeRun{id: o.ID}, nil
+}
+
+func (f *fake) GetWorkflow(_ context.Context, id, _ string) client.WorkflowRun {
+	return fakeRun{id: id, result: f.answers["result of "+id]}
+}
+
+func (f *fake) SignalWorkflow(_ context.Context, id, _, name string, payload any) error {
+	run, ok := f.runs[id]
+	if !ok || run.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return serviceerror.NewNotFound("workflow execution already completed")
+	}
+	f.signals = append(f.signals, sent{id, name, payload})
+	return nil
+}
+
+func (f *fake) QueryWorkflow(_ context.Context, id, _, _ string, _ ...any) (converter.EncodedValue, error) {
+	if !f.workers {
+		return nil, serviceerror.NewFailedPrecondition("no poller seen for task queue recently, worker may be down")
+	}
+	answer, ok := f.answers[id]
+	if !ok {
+		return nil, serviceerror.NewNotFound("no such workflow")
+	}
+	payloads, err := converter.GetDefaultDataConverter().ToPayloads(answer)
+	return client.NewValue(payloads), err
+}
+
+func (f *fake) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	f.updates = append(f.updates, o)
+	if !f.workers {
+		return nil, client.NewWorkflowUpdateServiceTimeoutOrCanceledError(context.DeadlineExceeded)
+	}
+	result, err := f.update(o)
+	return fakeUpdate{result, err}, nil
+}
+
+func (f *fake) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	if run, ok := f.runs[id]; ok {
+		return run, nil
+	}
+	return nil, serviceerror.NewNotFound("workflow not found")
+}
+
+func (f *fake) DescribeTaskQueue(context.Context, string, enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error) {
+	response := &workflowservice.DescribeTaskQueueResponse{}
+	if f.workers {
+		response.Pollers = []*taskqueuepb.PollerInfo{{}}
+	}
+	return response, nil
+}
+
+func (f *fake) ListWorkflow(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	response := &workflowservice.ListWorkflowExecutionsResponse{}
+	kind := workflows.TenantType
+	if strings.Contains(r.GetQuery(), "'"+workflows.WaveType+"'") {
+		kind = workflows.WaveType
+	}
+	for _, run := range f.runs {
+		if run.GetWorkflowExecutionInfo().GetType().GetName() == kind {
+			response.Executions = append(response.Executions, run.GetWorkflowExecutionInfo())
+		}
+	}
+	return response, nil
+}
+
+type fakeRun struct {
+	client.WorkflowRun
+	id     string
+	result any
+}
+
+func (r fakeRun) GetRunID() string { return "run-of-" + r.id }
+
+func (r fakeRun) Get(_ context.Context, into any) error { return copyJSON(r.result, into) }
+
+type fakeUpdate struct {
+	result any
+	err    error
+}
+
+func (fakeUpdate) WorkflowID() string { return "" }
+func (fakeUpdate) RunID() string      { return "" }
+func (fakeUpdate) UpdateID() string   { return "" }
+
+func (u fakeUpdate) Get(_ context.Context, into any) error {
+	if u.err != nil || into == nil {
+		return u.err
+	}
+	return copyJSON(u.result, into)
+}
+
+func copyJSON(from, into any) error {
+	data, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, into)
+}
+
+// contoso is a plan of two waves and three rows of it, as read: with sealed secrets.
+func contoso(sealed migration.Sealed) (migration.Plan, []migration.Mailbox) {
+	p := migration.Plan{
+		Tenant: "contoso", Organisation: "Contoso Ltd", Domains: []string{"contoso.com"},
+		Microsoft: migration.Microsoft{TenantID: "t", Secret: sealed},
+		Endpoints: []migration.Endpoint{{Name: "old", Host: "imap.contoso.com", Port: 993, MasterPassword: sealed}},
+		Routing:   migration.Routing{Relay: &migration.SMTP{Host: "relay", Password: sealed}},
+		Waves:     []migration.Wave{{Name: "pilot"}, {Name: "main"}},
+		Archive:   "file:///nowhere",
+	}
+	return p, []migration.Mailbox{
+		{Address: "ada@contoso.com", User: "ada", Endpoint: "old", Wave: "main", Password: sealed},
+		{Address: "bob@contoso.com", User: "bob", Endpoint: "old", Wave: "pilot", Password: sealed},
+		{Address: "eve@contoso.com", User: "eve", Endpoint: "old", Wave: "main", Password: sealed},
+	}
+}
