@@ -97,7 +97,10 @@ func mailboxes(b *strings.Builder, all []migration.MailboxAccount, o Options) {
 	t.SetColumnConfigs(configs)
 	for _, m := range all {
 		verified := "yes"
-		if !m.Verification.Verified {
+		switch {
+		case m.State == migration.Excluded:
+			verified = "-"
+		case !m.Verification.Verified:
 			verified = "NO"
 		}
 		a := m.Account

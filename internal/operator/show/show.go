@@ -108,6 +108,12 @@ func (o Options) wrap(s string, indent int) string {
 	return strings.Join(lines, "\n")
 }
 
+// labelled writes a line, or several, behind a label.
+func (o Options) labelled(label, s string) string {
+	const indent = 11
+	return fmt.Sprintf("%-*s%s\n", indent, label, strings.TrimLeft(o.wrap(s, indent), " "))
+}
+
 // plain replaces control characters, so that foreign text cannot move a terminal's cursor or colour it.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
@@ -157,6 +163,18 @@ func Age(d time.Duration) string {
 		return fmt.Sprintf("%dm %ds", minutes, seconds)
 	}
 	return fmt.Sprintf("%ds", seconds)
+}
+
+// span writes a plan's duration without units that are zero: "15m", "3d".
+func span(d migration.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // plural writes a number with its noun: "1 mailbox", "3 mailboxes".

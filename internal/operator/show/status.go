@@ -81,15 +81,15 @@ func sums(b *strings.Builder, s operator.Status, o Options) {
 			line += fmt.Sprintf(", %d %s", more.n, more.what)
 		}
 	}
-	fmt.Fprintf(b, "\nMailboxes  %s\nMessages   %s\n", line, messages(t))
+	b.WriteString("\n" + o.labelled("Mailboxes", line) + o.labelled("Messages", messages(t)))
 	if len(s.Waves) > 1 {
 		for _, wave := range s.Waves {
-			fmt.Fprintf(b, "Wave       %s: %s, %s, %d verified\n", wave.Name, o.state(wave.State),
-				plural(wave.Totals.Mailboxes, "mailbox", "mailboxes"), wave.Totals.Verified)
+			b.WriteString(o.labelled("Wave", fmt.Sprintf("%s: %s, %s, %d verified", plain(wave.Name), o.state(wave.State),
+				plural(wave.Totals.Mailboxes, "mailbox", "mailboxes"), wave.Totals.Verified)))
 		}
 	}
 	if s.Doing != "" && s.Closed == "" {
-		b.WriteString("Just now   " + strings.TrimLeft(o.wrap(plain(s.Doing), len("Just now   ")), " ") + "\n")
+		b.WriteString(o.labelled("Just now", plain(s.Doing)))
 	}
 }
 
@@ -201,7 +201,7 @@ func Gate(w io.Writer, tenant string, g workflows.Gate, o Options) error {
 func gate(b *strings.Builder, tenant string, g workflows.Gate, o Options) {
 	title := "The MX change waits for approval"
 	if !g.Since.IsZero() {
-		title += ", for " + Age(o.now().Sub(g.Since))
+		title = "The MX change has waited for approval for " + Age(o.now().Sub(g.Since))
 	}
 	b.WriteString(o.paint(title, text.Bold, text.FgYellow) + "\n")
 	if len(g.Domains) > 0 {
@@ -209,7 +209,7 @@ func gate(b *strings.Builder, tenant string, g workflows.Gate, o Options) {
 	}
 	changes(b, g.Changes, o)
 	if len(g.Accepted) > 0 {
-		fmt.Fprintf(b, "  %s that are NOT verified would be accepted as they are:\n", plural(len(g.Accepted), "mailbox", "mailboxes"))
+		fmt.Fprintf(b, "  Accepted as they are, though NOT verified: %s\n", plural(len(g.Accepted), "mailbox", "mailboxes"))
 		for _, address := range g.Accepted {
 			fmt.Fprintf(b, "    %s\n", plain(address))
 		}

@@ -1,0 +1,199 @@
+package show
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/internal/operator"
+	"github.com/mailferry/mailferry/workflows"
+)
+
+var update = flag.Bool("update", false, "write testdata anew; look at the difference")
+
+var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) time.Time { return now.Add(-d) }
+
+// golden compares with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; see it with go test -update and git diff. Got:\n%s", path, got)
+	}
+}
+
+// moved is a status in the middle of step 7.
+func moved() operator.Status {
+	s := operator.Status{Worker: true}
+	s.Tenant, s.Organisation, s.Launch, s.State = "contoso", "Contoso Ltd", "20261123-1", migration.Running
+	s.Started = ago(26 * time.Hour)
+	for _, step := range migration.Steps() {
+		one := workflows.StepStatus{Step: step, State: migration.Pending}
+		switch {
+		case step < migration.StepConnect:
+			one.State = migration.Done
+		case step == migration.StepConnect:
+			one.State, one.Since, one.Text = migration.Waiting, ago(3*time.Minute), "3 of 4 mailboxes; one needs you"
+		case step == migration.StepMigrate:
+			one.State, one.Text = migration.Running, "2 of 4 mailboxes verified; the pilot wave is complete, and the others are being copied as fast as both servers let them"
+		}
+		s.Steps = append(s.Steps, one)
+	}
+	s.Totals = workflows.Totals{
+		Mailboxes: 4, Verified: 2, Excluded: 1, Expected: 12500,
+		Account: migration.Account{Source: 12400, Copied: 8000, Already: 20, LeftOut: 3, Refused: 1, Bytes: 1_234_567_890},
+	}
+	s.Waves = []workflows.WaveStatus{
+		{Name: "pilot", State: migration.Done, Totals: workflows.Totals{Mailboxes: 1, Verified: 1}},
+		{Name: "main", State: migration.Running, Totals: workflows.Totals{Mailboxes: 3, Verified: 1}},
+	}
+	s.Doing = "copying 2 mailboxes"
+	s.Waiting = []workflows.Waiting{{
+		Step: migration.StepConnect, Mailbox: "bob@contoso.com", Since: ago(3 * time.Minute),
+		Problem: migration.Problem{
+			Text: "the source refused to sign bob in: \"NO \x1b[31mLOGIN failed\"", Remedy: "correct the password in the CSV and launch it again",
+		},
+	}}
+	s.WaitingCount = 2
+	return s
+}
+
+func TestStatus(t *testing.T) {
+	live := []operator.Live{{
+		Address: "ada@contoso.com", Doing: "first copy", Started: ago(2 * time.Minute), Heartbeat: ago(time.Minute), Attempt: 1,
+		Progress: migration.Progress{Messages: 1200, Bytes: 60_000_000, Folder: "Archive/2019", Total: 9000},
+	}}
+	closed := moved()
+	closed.Closed, closed.Ended, closed.State, closed.Waiting, closed.WaitingCount = "completed", now, migration.Done, nil, 0
+	gate := moved()
+	gate.Waiting, gate.WaitingCount = nil, 0
+	gate.Gate = &workflows.Gate{
+		Digest: "4f1d2c", Domains: []string{"contoso.com"}, Accepted: []string{"bob@contoso.com"}, Since: ago(time.Hour),
+		Changes: []migration.Change{{
+			Before: migration.Record{Name: "contoso.com", Type: "MX", TTL: 300, Data: []string{"10 mail.contoso.com"}},
+			After:  migration.Record{Name: "contoso.com", Type: "MX", TTL: 300, Data: []string{"0 contoso-com.mail.protection.outlook.com"}},
+		}, {After: migration.Record{Name: "autodiscover.contoso.com", Type: "CNAME", TTL: 3600, Data: []string{"autodiscover.outlook.com"}}}},
+	}
+	gate.Proofs = []migration.Proof{{Domain: "contoso.com", Kind: migration.ProofProbe, State: migration.ProofOpen, Text: "the probe has not arrived yet"}}
+	remembered := moved()
+	remembered.Worker, remembered.Note, remembered.Modified = false, "no worker is running, so nothing goes on and this is the last that is known", ago(time.Hour)
+	for _, test := range []struct {
+		name    string
+		status  operator.Status
+		live    []operator.Live
+		options Options
+	}{
+		{"moving", moved(), live, Options{Width: 100, Command: "starter --address temporal:7233"}},
+		{"narrow", moved(), nil, Options{Width: 60}},
+		{"gate", gate, nil, Options{}},
+		{"closed", closed, nil, Options{}},
+		{"remembered", remembered, nil, Options{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.options.Now = now
+			var out bytes.Buffer
+			if err := Status(&out, test.status, test.live, test.options); err != nil {
+				t.Fatal(err)
+			}
+			if strings.ContainsRune(out.String(), '\x1b') {
+				t.Error("without colour, and with a server's words cleaned, there must be no escape sequence")
+			}
+			golden(t, test.name, out.String())
+		})
+	}
+}
+
+func TestStatusInColour(t *testing.T) {
+	var out bytes.Buffer
+	if err := Status(&out, moved(), nil, Options{Color: true, Now: now}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "\x1b[32m✓ done\x1b[0m") || strings.Contains(out.String(), "\x1b[31mLOGIN") {
+		t.Errorf("our colours, and nobody else's, must be there:\n%q", out.String())
+	}
+}
+
+func TestLine(t *testing.T) {
+	golden(t, "line", Line(moved(), Options{Now: now})+"\n")
+}
+
+func TestReport(t *testing.T) {
+	r := migration.Report{
+		Tenant: "contoso", Organisation: "Contoso Ltd", Launch: "20261123-1", State: migration.Done, Domains: []string{"contoso.com"},
+		Started: ago(48 * time.Hour), Ended: now, Refusals: 1,
+		Account: migration.Account{Source: 1204, Copied: 1200, Already: 2, LeftOut: 1, Refused: 1, Bytes: 5_000_000},
+		Mailboxes: []migration.MailboxAccount{{
+			Address: "ada@contoso.com", State: migration.Done, RefusalCount: 2, Verification: migration.Verification{Verified: true},
+			Account:  migration.Account{Source: 1204, Copied: 1200, Already: 2, LeftOut: 1, Refused: 1, Bytes: 5_000_000},
+			Refusals: []migration.Refusal{{Folder: "INBOX", UID: 7, Size: 200_000_000, Kind: "too-large", Words: "NO message too large", MessageID: "<a@b>"}},
+		}, {Address: "bob@contoso.com", State: migration.Excluded, Problem: &migration.Problem{Text: "left out by grace"}}},
+		Changes: []migration.Change{{
+			Before: migration.Record{Name: "contoso.com", Type: "MX", TTL: 300, Data: []string{"10 mail.contoso.com"}},
+			After:  migration.Record{Name: "contoso.com", Type: "MX", TTL: 300, Data: []string{"0 contoso-com.mail.protection.outlook.com"}},
+		}},
+		Proofs:    []migration.Proof{{Domain: "contoso.com", Kind: migration.ProofQuiet, State: migration.ProofPassed, Text: "nothing arrived for 3d"}},
+		Arrivals:  migration.Arrivals{Count: 2, Last: ago(80 * time.Hour), From: []string{"old.example.net"}},
+		Approvals: []migration.Approval{{At: ago(24 * time.Hour), Digest: "4f1d2c", By: "grace", Note: "agreed"}},
+		Audit:     []migration.AuditEntry{{At: ago(30 * time.Hour), By: "grace", What: "step 6 is tried again"}},
+	}
+	var out bytes.Buffer
+	if err := Report(&out, r, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "report", out.String())
+}
+
+func TestPlan(t *testing.T) {
+	p := migration.Plan{
+		Tenant: "contoso", Organisation: "Contoso Ltd", Domains: []string{"contoso.com"}, Archive: "file:///srv/mailferry",
+		Endpoints: []migration.Endpoint{{Name: "old", Host: "imap.contoso.com", Port: 993, Security: migration.TLS, Auth: migration.AuthPassword, MailboxesAtOnce: 20}},
+		Target:    migration.Target{Host: "outlook.office365.com", Port: 993},
+		DNS:       migration.DNS{Mode: "rfc2136", Server: "ns1.contoso.com:53"},
+		Waves:     []migration.Wave{{Name: "pilot"}, {Name: "main"}},
+		Timing: migration.Timing{
+			Delta: migration.Duration(24 * time.Hour), DeltaAfterMX: migration.Duration(15 * time.Minute), Quiet: migration.Duration(72 * time.Hour),
+		},
+	}
+	rows := []migration.Mailbox{{Address: "a", Wave: "pilot"}, {Address: "b", Wave: "main"}, {Address: "c", Wave: "main"}}
+	var out bytes.Buffer
+	if err := Plan(&out, p, rows, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "plan", out.String())
+}
+
+func TestNumbers(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", -1234567: "-1,234,567"} {
+		if got := Count(n); got != want {
+			t.Errorf("Count(%d) is %q, want %q", n, got, want)
+		}
+	}
+	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 999_949: "999.9 kB", 999_960: "1.0 MB", 1 << 62: "4611.7 PB"} {
+		if got := Bytes(n); got != want {
+			t.Errorf("Bytes(%d) is %q, want %q", n, got, want)
+		}
+	}
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 59 * time.Second: "59s", 61 * time.Second: "1m 1s", 26 * time.Hour: "1d 2h", 90 * time.Minute: "1h 30m",
+	} {
+		if got := Age(d); got != want {
+			t.Errorf("Age(%v) is %q, want %q", d, got, want)
+		}
+	}
+}
