@@ -54,6 +54,7 @@ func (a *Activities) Copy(ctx context.Context, in CopyInput) (CopyOutput, error)
 	info := activity.GetInfo(ctx)
 	timeout := cmp.Or(info.HeartbeatTimeout, in.Heartbeat.D())
 	s := &slice{in: in}
+	s.in.Heartbeat = migration.Duration(timeout)
 	resumed := activity.HasHeartbeatDetails(ctx)
 	if resumed {
 		if err := activity.GetHeartbeatDetails(ctx, &s.carried); err != nil {
