@@ -14,5 +14,5 @@ type ApplyInput struct {
 
 // ApplyChange makes the change where its before-image still stands, and succeeds where it is made already.
 func (a *Activities) ApplyChange(ctx context.Context, in ApplyInput) error {
-	return failure(a.Zone.Apply(ctx, in.DNS, in.Change))
+	return alone(ctx, a, func(ctx context.Context) error { return a.Zone.Apply(ctx, in.DNS, in.Change) })
 }

@@ -231,3 +231,9 @@ func single[T any](ctx context.Context, a *Activities, call func(context.Context
 	}
 	return result, nil
 }
+
+// alone is single for calls that return nothing.
+func alone(ctx context.Context, a *Activities, call func(context.Context) error) error {
+	_, err := single(ctx, a, func(ctx context.Context) (struct{}, error) { return struct{}{}, call(ctx) })
+	return err
+}

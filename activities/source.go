@@ -90,7 +90,7 @@ func (a *Activities) ServiceRecords(ctx context.Context, in DomainInput) (Servic
 
 // EnsureTrace has the tenant know the service principal of message trace. The domain is not used.
 func (a *Activities) EnsureTrace(ctx context.Context, in DomainInput) error {
-	return failure(a.Directory.EnsureTrace(ctx, in.Microsoft))
+	return alone(ctx, a, func(ctx context.Context) error { return a.Directory.EnsureTrace(ctx, in.Microsoft) })
 }
 
 // Publish adds a value to what stands in the DNS. The change is on record before it is made, so that a retry makes

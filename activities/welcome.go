@@ -41,17 +41,13 @@ func (a *Activities) ArchiveAccount(ctx context.Context, in ArchiveAccountInput)
 		return fmt.Errorf("encoding the account of %q: %w", in.Account.Address, err)
 	}
 	name := in.Scope.folder() + mailboxFolder + fileName(in.Account.Address) + ".json"
-	_, err = single(ctx, a, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, a.Archive.Put(ctx, in.Archive, name, content)
-	})
-	return err
+	return alone(ctx, a, func(ctx context.Context) error { return a.Archive.Put(ctx, in.Archive, name, content) })
 }
 
 // ArchiveReport keeps a tenant's closing report as <tenant>/<launch>/report.json, for programs, and report.txt, for
 // people. It adds the accounts of all mailboxes that the archive holds.
 func (a *Activities) ArchiveReport(ctx context.Context, in ArchiveReportInput) error {
-	_, err := single(ctx, a, func(ctx context.Context) (struct{}, error) { return struct{}{}, a.archiveReport(ctx, in) })
-	return err
+	return alone(ctx, a, func(ctx context.Context) error { return a.archiveReport(ctx, in) })
 }
 
 func (a *Activities) archiveReport(ctx context.Context, in ArchiveReportInput) error {
