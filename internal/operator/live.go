@@ -25,10 +25,11 @@ type Live struct {
 	Failure string `json:"failure,omitempty"`
 }
 
-// Rate is the mean of this slice so far, per second.
+// Rate is the mean of this slice so far, per second. It is zero where it isn't known: the progress of a second attempt
+// has that of the first in it.
 func (l Live) Rate() (messages, bytes float64) {
 	took := l.Heartbeat.Sub(l.Started).Seconds()
-	if took <= 0 {
+	if took <= 0 || l.Attempt > 1 {
 		return 0, 0
 	}
 	return float64(l.Progress.Messages) / took, float64(l.Progress.Bytes) / took
@@ -53,7 +54,7 @@ func (o *Operator) Live(ctx context.Context, ids []string) ([]Live, error) {
 				Failure: a.GetLastFailure().GetMessage(),
 			}
 			if payloads := a.GetHeartbeatDetails().GetPayloads(); len(payloads) > 0 {
-				// Only the progress is of interest; details that have none leave it at zero.
+				// The part of an activities.CopyCheckpoint that is of interest; other activities' details have none.
 				var details struct {
 					Progress migration.Progress `json:"progress"`
 				}

@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/mailferry/mailferry/activities"
 	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/mailferry/mailferry/workflows"
 )
@@ -191,8 +192,8 @@ func TestCopying(t *testing.T) {
 		{Address: "eve@contoso.com", ID: "waiting", State: migration.Waiting},
 	}}
 	f.add(t, id, workflows.MailboxType, isRunning, nil)
-	details, err := converter.GetDefaultDataConverter().ToPayload(map[string]any{
-		"state": map[string]any{}, "progress": migration.Progress{Messages: 120, Bytes: 6000, Folder: "INBOX", Total: 300},
+	details, err := converter.GetDefaultDataConverter().ToPayload(activities.CopyCheckpoint{
+		Progress: migration.Progress{Messages: 120, Bytes: 6000, Folder: "INBOX", Total: 300},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +201,7 @@ func TestCopying(t *testing.T) {
 	f.runs[id].PendingActivities = []*workflowpb.PendingActivityInfo{{
 		ActivityType: &commonpb.ActivityType{Name: "Copy"}, HeartbeatDetails: &commonpb.Payloads{Payloads: []*commonpb.Payload{details}},
 		LastStartedTime: timestamppb.New(began), LastHeartbeatTime: timestamppb.New(began.Add(time.Minute)),
-		Attempt: 2, LastFailure: &failurepb.Failure{Message: "connection reset"},
+		Attempt: 1, LastFailure: &failurepb.Failure{Message: "connection reset"},
 	}}
 	s := Status{Status: workflows.Status{Waves: []workflows.WaveStatus{{ID: wave, State: migration.Running}}}, Worker: true}
 	live, err := operatorOf(f).Copying(t.Context(), s, 5)
@@ -212,5 +213,9 @@ func TestCopying(t *testing.T) {
 	}
 	if messages, bytes := live[0].Rate(); messages != 2 || bytes != 100 {
 		t.Errorf("rate %v/s, %v B/s", messages, bytes)
+	}
+	live[0].Attempt = 2
+	if messages, bytes := live[0].Rate(); messages != 0 || bytes != 0 {
+		t.Errorf("rate of a second attempt %v/s, %v B/s", messages, bytes)
 	}
 }

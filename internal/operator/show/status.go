@@ -130,10 +130,12 @@ func copying(b *strings.Builder, live []operator.Live, o Options) {
 		if l.Progress.Total > 0 {
 			progress += " of " + Count(l.Progress.Total)
 		}
-		perSecond, bytesPerSecond := l.Rate()
-		rate := fmt.Sprintf("%.0f/s, %s/s", perSecond, Bytes(int64(bytesPerSecond)))
+		rate := ""
+		if perSecond, bytesPerSecond := l.Rate(); perSecond > 0 {
+			rate = fmt.Sprintf("%.0f/s, %s/s", perSecond, Bytes(int64(bytesPerSecond)))
+		}
 		if l.Attempt > 1 {
-			rate += fmt.Sprintf(", attempt %d: %s", l.Attempt, cut(plain(l.Failure), 60))
+			rate = fmt.Sprintf("attempt %d: %s", l.Attempt, cut(plain(l.Failure), 60))
 		}
 		t.AppendRow(table.Row{"  " + plain(l.Address), plain(l.Doing), plain(l.Progress.Folder), progress, Bytes(l.Progress.Bytes), rate})
 	}
