@@ -48,8 +48,8 @@ type Response struct {
 	*Reader
 	// Name is in upper case: FETCH, LIST, EXISTS, OK.
 	Name string
-	// Number is the one before the name (a message's sequence number, a count), 0 without one.
-	Number uint32
+	// Num is the number before the name (a message's sequence number, a count), 0 without one.
+	Num uint32
 	// Status is set for OK, NO, BAD, BYE and PREAUTH.
 	Status *Status
 }
@@ -231,7 +231,7 @@ func (c *Client) untagged() error {
 		return err
 	}
 	if '0' <= next && next <= '9' {
-		if d.Number, err = c.reader.Number32(); err != nil {
+		if d.Num, err = c.reader.Number32(); err != nil {
 			return err
 		}
 		if err := c.reader.SP(); err != nil {

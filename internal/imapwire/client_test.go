@@ -74,7 +74,7 @@ func TestClientPipelines(t *testing.T) {
 	var exists uint32
 	var body string
 	selected := c.Send(&Command{Name: "SELECT", Args: args(" INBOX"), Hold: true, Names: []string{"EXISTS"}, Data: func(d *Response) error {
-		exists = d.Number
+		exists = d.Num
 		return nil
 	}})
 	fetch := c.Send(&Command{Name: "UID FETCH", Args: args(" 1:* (UID BODY.PEEK[])"), Names: []string{"FETCH"}, Data: func(d *Response) error {

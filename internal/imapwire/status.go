@@ -58,3 +58,22 @@ type ByeError struct {
 }
 
 func (e *ByeError) Error() string { return "the server ended the connection: BYE " + e.Words }
+
+// Status takes the rest of the line as a status response, from the space before its kind.
+func (r *Reader) Status() (*Status, error) {
+	if err := r.SP(); err != nil {
+		return nil, err
+	}
+	kind, err := r.Word()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.Accept(' '); err != nil {
+		return nil, err
+	}
+	words, err := r.Text()
+	if err != nil {
+		return nil, err
+	}
+	return parseStatus(kind, words), nil
+}
