@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailferry/mailferry/internal/migration"
 	abstractions "github.com/microsoft/kiota-abstractions-go"
 	"github.com/microsoft/kiota-abstractions-go/authentication"
 	khttp "github.com/microsoft/kiota-http-go"
@@ -19,6 +18,8 @@ import (
 	graphcore "github.com/microsoftgraph/msgraph-sdk-go-core"
 	"github.com/microsoftgraph/msgraph-sdk-go/domains"
 	"github.com/microsoftgraph/msgraph-sdk-go/users"
+
+	"github.com/mailferry/mailferry/internal/migration"
 )
 
 // The worldwide cloud. National clouds have other hosts; the plan names them.
@@ -238,7 +239,7 @@ func (g *graphTokens) GetAllowedHostsValidator() *authentication.AllowedHostsVal
 	return validator
 }
 
-var errNoAnswer = errors.New("Graph's answer is empty where something was asked for")
+var errNoAnswer = errors.New("the answer of Graph is empty where something was asked for")
 
 // read gets a path of Graph that the SDK has no builder for, and returns its body.
 func (c *Client) read(ctx context.Context, u *url.URL) ([]byte, error) {

@@ -8,9 +8,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/microsoftgraph/msgraph-sdk-go/domains"
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
+
+	"github.com/mailferry/mailferry/internal/migration"
 )
 
 // EnsureDomain adds the domain if the tenant doesn't have it, and says whether it is verified and, if it isn't, by which

@@ -8,10 +8,11 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
 	"github.com/microsoftgraph/msgraph-sdk-go/subscribedskus"
 	"github.com/microsoftgraph/msgraph-sdk-go/users"
+
+	"github.com/mailferry/mailferry/internal/migration"
 )
 
 // mailboxPlans are the service plans that give a mailbox. A licence is judged by them and never by its name: names are

@@ -11,10 +11,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
 	"github.com/microsoftgraph/msgraph-sdk-go/serviceprincipals"
 	"github.com/microsoftgraph/msgraph-sdk-go/serviceprincipalswithappid"
+
+	"github.com/mailferry/mailferry/internal/migration"
 )
 
 const (

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
 	"github.com/microsoftgraph/msgraph-sdk-go/users"
+
+	"github.com/mailferry/mailferry/internal/migration"
 )
 
 // userProperties are asked for by name: without $select Graph gives neither plans nor usage location.
