@@ -171,3 +171,18 @@ func (r *Resolver) MailExchangers(ctx context.Context, domain string) ([]string,
 	}
 	return hosts, nil
 }
+
+// Texts returns the domain's TXT records, each joined from its strings; none is no error.
+func (r *Resolver) Texts(ctx context.Context, domain string) ([]string, error) {
+	reply, err := r.Lookup(ctx, domain, dns.TypeTXT)
+	if err != nil {
+		return nil, err
+	}
+	var texts []string
+	for _, rr := range reply.Answer {
+		if txt, ok := rr.(*dns.TXT); ok {
+			texts = append(texts, strings.Join(txt.Txt, ""))
+		}
+	}
+	return texts, nil
+}

@@ -280,7 +280,7 @@ func TestIMAPAccess(t *testing.T) {
 	token, wrong := w.token(mail), w.token(w.http.URL)
 	expect := func(when, name, token string, want error) {
 		t.Helper()
-		address, _, err := w.server.SignIn(name+"@harbour.onmicrosoft.example", token)
+		address, err := w.server.SignIn(name+"@harbour.onmicrosoft.example", token)
 		if !errors.Is(err, want) || want == nil && address != name+"@harbour.onmicrosoft.example" {
 			t.Errorf("%s: got %q, %v; want %v", when, address, err, want)
 		}
@@ -292,6 +292,9 @@ func TestIMAPAccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("with it", "ada", token, nil)
+	if at := w.server.Expires(token); !at.Equal(w.clock().Add(3599*time.Second - 30*time.Second)) {
+		t.Errorf("the token runs out at %s", at)
+	}
 	expect("with a token for Graph", "ada", wrong, graph.ErrRefused)
 	expect("of nobody", "nobody", token, graph.ErrRefused)
 	expect("where the plan leaves IMAP off", "kiosk", token, graph.ErrRefused)

@@ -203,12 +203,12 @@ func (s *Server) authorise(r *http.Request, roles []string) error {
 	return nil
 }
 
-// SignIn judges an XOAUTH2 sign-in to the mailbox of a user: the mailbox's address and when the token runs out, or
-// [ErrRefused], or [ErrNoAccess], which an Exchange-like server shows only at the first command.
-func (s *Server) SignIn(name, token string) (address string, expires time.Time, err error) {
+// SignIn judges an XOAUTH2 sign-in to the mailbox of a user: the mailbox's address, or [ErrRefused], or [ErrNoAccess],
+// which an Exchange-like server shows only at the first command.
+func (s *Server) SignIn(name, token string) (address string, err error) {
 	read, err := s.verify(token, s.Mail)
 	if err != nil || !slices.Contains(read.Roles, "IMAP.AccessAsApp") {
-		return "", time.Time{}, ErrRefused
+		return "", ErrRefused
 	}
 	s.Provision()
 	s.mu.Lock()
@@ -216,11 +216,20 @@ func (s *Server) SignIn(name, token string) (address string, expires time.Time, 
 	u := s.state.byName[fold(name)]
 	switch {
 	case u == nil || u.IMAPOff:
-		return "", time.Time{}, ErrRefused
+		return "", ErrRefused
 	case !u.MailboxMade || !s.opens(u):
-		return "", time.Time{}, ErrNoAccess
+		return "", ErrNoAccess
 	}
-	return fold(u.Name), read.ExpiresAt.Time, nil
+	return fold(u.Name), nil
+}
+
+// Expires tells when a token for IMAP runs out; the zero time for one that isn't any.
+func (s *Server) Expires(token string) time.Time {
+	read, err := s.verify(token, s.Mail)
+	if err != nil {
+		return time.Time{}
+	}
+	return read.ExpiresAt.Time
 }
 
 // refuse answers as the sign-in endpoint does.
