@@ -119,7 +119,7 @@ var causes = []cause{
 	{
 		status: 403, code: "ErrorAccessDenied", kind: "mailbox-access-denied",
 		sentence: "Exchange Online does not let the app look at this mailbox",
-		remedy:   "grant Mail.ReadBasic.All (Microsoft Graph) with admin consent, and see that no management scope leaves the mailbox out",
+		remedy:   "grant Mail.ReadBasic.All (Microsoft Graph) with admin consent; where it is granted by management scope, see that the scope holds the mailbox (changes take up to 2 hours)",
 	},
 	{
 		status: 403, kind: "permission-missing",

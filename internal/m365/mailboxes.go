@@ -39,10 +39,7 @@ func (c *Client) holdsMail(ctx context.Context, address, id string) (bool, error
 
 // folder reads a well-known folder; there is false where Graph has no mailbox or folder.
 func (c *Client) folder(ctx context.Context, address, id, name string) (folder models.MailFolderable, there bool, err error) {
-	o := operation{
-		doing: fmt.Sprintf("look at the folder %s of the mailbox %q", name, address),
-		needs: []permission{mailboxPermission},
-	}
+	o := operation{doing: fmt.Sprintf("look at the folder %s of the mailbox %q", name, address)}
 	folder, err = ask(ctx, c, o, func() (models.MailFolderable, error) {
 		return c.users().ByUserId(id).MailFolders().ByMailFolderId(name).Get(ctx,
 			&users.ItemMailFoldersMailFolderItemRequestBuilderGetRequestConfiguration{
