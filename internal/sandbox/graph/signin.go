@@ -121,9 +121,12 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// resourceOf takes the one resource out of a scope such as "https://graph.microsoft.com/.default".
+// resourceOf takes the one resource out of a scope such as "https://graph.microsoft.com/.default". Microsoft's own
+// libraries add the scopes of OpenID Connect, which mean nothing here.
 func resourceOf(scope string) (string, error) {
-	scopes := strings.Fields(scope)
+	scopes := slices.DeleteFunc(strings.Fields(scope), func(name string) bool {
+		return slices.Contains([]string{"openid", "offline_access", "profile"}, name)
+	})
 	if len(scopes) != 1 || !strings.HasSuffix(scopes[0], "/.default") {
 		return "", fmt.Errorf("the provided request must include a 'scope' input parameter of one resource with /.default; the scope %s is not valid", scope)
 	}
