@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -74,6 +76,42 @@ func TestLinksNoWorld(t *testing.T) {
 	for name := range strings.Lines(string(out)) {
 		if forbidden.MatchString(strings.TrimSpace(name)) {
 			t.Errorf("links %s", name)
+		}
+	}
+}
+
+// TestDocumentedCommands checks that every command in the operators' pages and in the help is one that there is, with
+// flags that it takes.
+func TestDocumentedCommands(t *testing.T) {
+	pages, err := filepath.Glob("../docs/operators/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	text := rootLong
+	for _, page := range pages {
+		data, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += "\n" + string(data)
+	}
+	began := false
+	for _, cmd := range newRoot(&began).Commands() {
+		text += "\n" + cmd.Example
+	}
+	commands := regexp.MustCompile(`(?m)^(?:    |  )(?:go run \./)?starter (.+?)(?:   .*| \| .*| >> .*| > .*)?$`).FindAllStringSubmatch(text, -1)
+	if len(commands) < 20 {
+		t.Errorf("only %d commands found", len(commands))
+	}
+	for _, found := range commands {
+		args := strings.Fields(regexp.MustCompile(`"[^"]*"`).ReplaceAllString(found[1], "words"))
+		root := newRoot(&began)
+		root.SetArgs(append(args, "--help"))
+		root.SetOut(io.Discard)
+		if cmd, _, err := root.Find(args); err != nil || cmd == root {
+			t.Errorf("starter %s: there is no such command", found[1])
+		} else if err := root.Execute(); err != nil {
+			t.Errorf("starter %s: %v", found[1], err)
 		}
 	}
 }

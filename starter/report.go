@@ -17,8 +17,8 @@ func (s *starter) report() *cobra.Command {
 		Long: `Print the closing report of the tenant's last migration: every mailbox with its account, what is not
 at the target and why, every changed record, the routing proofs, and who decided what.
 
-It is read from the plan's archive where this machine can read it, and otherwise from the workflow's
-result, which has the sums but not the single mailboxes. It changes nothing.`,
+It is read from the plan's archive where this machine can read it. Elsewhere a worker sums it up, without
+the single mailboxes and the changed records. It changes nothing.`,
 		Example: `  starter report contoso
   starter report contoso --json > contoso.json`,
 		Args: oneTenant,
@@ -33,7 +33,7 @@ result, which has the sums but not the single mailboxes. It changes nothing.`,
 					return writeJSON(out, report.Report)
 				}
 				if report.Source == "" {
-					fmt.Fprintln(cmd.ErrOrStderr(), "hint: the archive cannot be read from here; this is the workflow's own summary")
+					fmt.Fprintln(cmd.ErrOrStderr(), "hint: the archive cannot be read from here; this is the workflow's own summary, without the single mailboxes")
 				}
 				return show.Report(out, report.Report, s.look(out))
 			})

@@ -108,9 +108,9 @@ func (s *starter) abort() *cobra.Command {
 		Use:     "abort TENANT",
 		GroupID: "steer",
 		Short:   "stop a migration for good",
-		Long: `Stop a migration for good. Before the MX change everything stays as it is: the source has all its mail,
-and the target has what was copied so far. After the MX change the old records are set back, by
-compare and set, before it stops.
+		Long: `Stop a migration for good, before the MX change. Everything stays as it is: the source has all its
+mail, and the target has what was copied so far. After the MX change mail arrives at the target, so an
+abort isn't carried out; status then says how to go back.
 
 Launching again later begins a new launch, which finds what is at the target and copies the rest.
 The order is recorded by the server even while no worker runs.`,

@@ -79,10 +79,6 @@ func (f *fake) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions,
 	return fakeRun{id: o.ID}, nil
 }
 
-func (f *fake) GetWorkflow(_ context.Context, id, _ string) client.WorkflowRun {
-	return fakeRun{id: id, result: f.answers["result of "+id]}
-}
-
 func (f *fake) SignalWorkflow(_ context.Context, id, _, name string, payload any) error {
 	run, ok := f.runs[id]
 	if !ok || run.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
@@ -144,13 +140,10 @@ func (f *fake) ListWorkflow(_ context.Context, r *workflowservice.ListWorkflowEx
 
 type fakeRun struct {
 	client.WorkflowRun
-	id     string
-	result any
+	id string
 }
 
 func (r fakeRun) GetRunID() string { return "run-of-" + r.id }
-
-func (r fakeRun) Get(_ context.Context, into any) error { return copyJSON(r.result, into) }
 
 type fakeUpdate struct {
 	result any

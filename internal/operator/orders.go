@@ -71,7 +71,8 @@ func (o *Operator) SkipStep(ctx context.Context, tenant string, order workflows.
 	return o.signal(ctx, tenant, workflows.SignalSkip, order)
 }
 
-// Abort stops the migration: before the MX change everything stays as it is, after it the change is rolled back.
+// Abort stops the migration before the MX change, and everything stays as it is. After the change the workflow ignores
+// it, and its status says how to go back.
 func (o *Operator) Abort(ctx context.Context, id string, order workflows.Order) error {
 	return o.order(ctx, id, workflows.SignalAbort, order)
 }

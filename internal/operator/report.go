@@ -14,8 +14,8 @@ import (
 // Report is a migration's closing report and where it was read.
 type Report struct {
 	migration.Report
-	// Source is the file in the archive, or empty where the report was read from the workflow's result, which has no
-	// mailboxes' accounts.
+	// Source is the file in the archive, or empty where the report is a summary of the workflow's state, which has
+	// neither the mailboxes' accounts nor the changed records.
 	Source string `json:"source,omitempty"`
 }
 
@@ -23,7 +23,7 @@ type Report struct {
 const maxReport = 256 << 20
 
 // Report reads the closing report of the tenant's last launch: from the archive where this machine can read it, and
-// otherwise from the workflow's result. While the migration goes on the error is of kind NoReport.
+// otherwise a worker is asked for a summary. While the migration goes on the error is of kind NoReport.
 func (o *Operator) Report(ctx context.Context, tenant string) (Report, error) {
 	e, err := o.find(ctx, tenant)
 	if err != nil {
@@ -39,21 +39,31 @@ func (o *Operator) Report(ctx context.Context, tenant string) (Report, error) {
 	if archiveErr == nil {
 		return report, nil
 	}
-	limited, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	var result *migration.Report
-	err = o.temporal.GetWorkflow(limited, tenant, e.runID).Get(limited, &result)
-	if err == nil && result != nil && result.Tenant != "" {
-		return Report{Report: *result}, nil
-	}
-	cause := archiveErr
+	// The audit and the sums stand in the workflow's state as well, which any worker can tell.
+	status, err := o.Status(ctx, tenant)
 	if err != nil {
-		cause = fmt.Errorf("%w; %w", err, archiveErr)
+		return Report{}, err
+	}
+	if status.Worker {
+		return Report{Report: summary(status)}, nil
 	}
 	return Report{}, &Error{
-		Kind: NoReport, Text: fmt.Sprintf("%s %s without a report that can be read here: %v", tenant, endedWords(closedAs(e.state)), cause), Cause: cause,
-		Hints: []string{"read it where the archive can be read: " + e.record.Archive},
+		Kind: NoReport, Cause: archiveErr,
+		Text:  fmt.Sprintf("the report of %s cannot be read here (%v), and no worker is running that could sum it up", tenant, archiveErr),
+		Hints: []string{"read it where the archive can be read: " + e.record.Archive, "or start a worker for a summary"},
 	}
+}
+
+// summary is what the tenant's state tells of a migration that is over.
+func summary(s Status) migration.Report {
+	report := migration.Report{
+		Tenant: s.Tenant, Organisation: s.Organisation, Launch: s.Launch, Started: s.Started, Ended: s.Ended, State: s.State,
+		Account: s.Totals.Account, Refusals: s.Totals.Refusals, Approvals: s.Approvals, Proofs: s.Proofs, Audit: s.Audit,
+	}
+	for _, wave := range s.Waves {
+		report.Arrivals.Add(wave.Arrivals)
+	}
+	return report
 }
 
 // readArchive reads a launch's report from an archive that is a directory of this machine.

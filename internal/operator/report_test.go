@@ -22,12 +22,15 @@ func TestReport(t *testing.T) {
 	}
 	launch("file://" + archive)
 	if _, err := o.Report(t.Context(), "contoso"); !IsKind(err, NoReport) {
-		t.Errorf("neither archive nor result: %v", err)
+		t.Errorf("neither archive nor worker: %v", err)
 	}
-	f.answers["result of contoso"] = migration.Report{Tenant: "contoso", Launch: "20261123-1"}
+	f.answers["contoso"] = workflows.Status{
+		Tenant: "contoso", Launch: "20261123-1", Approvals: []migration.Approval{{By: "grace"}},
+		Waves: []workflows.WaveStatus{{Arrivals: migration.Arrivals{Count: 2}}, {Arrivals: migration.Arrivals{Count: 1}}},
+	}
 	r, err := o.Report(t.Context(), "contoso")
-	if err != nil || r.Source != "" || r.Launch != "20261123-1" {
-		t.Errorf("from the result: %+v, %v", r, err)
+	if err != nil || r.Source != "" || r.Launch != "20261123-1" || len(r.Approvals) != 1 || r.Arrivals.Count != 3 || !r.Ended.Equal(ended) {
+		t.Errorf("by a worker: %+v, %v", r, err)
 	}
 
 	path := filepath.Join(archive, "contoso", "20261123-1", "report.json")

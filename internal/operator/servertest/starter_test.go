@@ -148,19 +148,19 @@ func TestCommandLine(t *testing.T) {
 	c.want(stdout, `^approved by grace at .*: 4f1d$`)
 	select {
 	case out := <-watched:
-		c.want(out, `contoso: running, .*, completed$`)
+		c.want(out, `contoso: running, .*the MX change waits for approval, digest 4f1d`, `contoso: done, .*, completed$`)
 	case <-time.After(30 * time.Second):
 		t.Error("the watch did not end with the migration")
 	}
 	stdout, stderr = c.run(0, "report", "contoso")
-	c.want(stdout, `^contoso  , launch \d{8}-1: ✓ done$`, `approved by grace$`)
+	c.want(stdout, `^contoso  Contoso Ltd, launch \d{8}-1: ✓ done$`, `approved by grace$`)
 	c.want(stderr, `^hint: the archive cannot be read from here`)
 	_, stderr = c.run(1, "abort", "contoso", "--yes", "--by", "grace")
 	c.want(stderr, `^error: contoso isn't running any more: it completed on `)
 
 	// Without a worker.
 	stop()
-	stdout, _ = c.run(1, "status", "contoso")
+	stdout, _ = c.run(1, "status", "contoso") // its memo never said that it was done
 	c.want(stdout, `^No worker `, `^Read what was moved, changed and decided: starter report contoso$`)
 	noSecrets(t, w)
 }

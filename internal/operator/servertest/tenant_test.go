@@ -12,7 +12,7 @@ import (
 
 // tenant is the surface of a Tenant and nothing behind it: it takes a list in, stands at a gate, and ends when it is
 // approved or aborted. It notes every signal.
-func tenant(ctx workflow.Context, in workflows.TenantInput) (migration.Report, error) {
+func tenant(ctx workflow.Context, in workflows.TenantInput) error {
 	s := workflows.Status{
 		Tenant: in.Plan.Tenant, Organisation: in.Plan.Organisation, Launch: in.Launch, State: migration.Running,
 		Started: workflow.Now(ctx),
@@ -22,7 +22,7 @@ func tenant(ctx workflow.Context, in workflows.TenantInput) (migration.Report, e
 	}
 	list := &s.Steps[migration.StepList-1]
 	if err := workflow.SetQueryHandler(ctx, workflows.QueryStatus, func() (workflows.Status, error) { return s, nil }); err != nil {
-		return migration.Report{}, err
+		return err
 	}
 	staged := 0
 	enroll := func(_ workflow.Context, chunk workflows.EnrollInput) (workflows.EnrollResult, error) {
@@ -73,7 +73,7 @@ func tenant(ctx workflow.Context, in workflows.TenantInput) (migration.Report, e
 		workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateApprove, approve, workflow.UpdateHandlerOptions{Validator: mayApprove}),
 	} {
 		if err != nil {
-			return migration.Report{}, err
+			return err
 		}
 	}
 	for _, name := range []string{workflows.SignalPause, workflows.SignalResume, workflows.SignalRetry, workflows.SignalReject, workflows.SignalAbort} {
@@ -86,8 +86,7 @@ func tenant(ctx workflow.Context, in workflows.TenantInput) (migration.Report, e
 			}
 		})
 	}
-	if err := workflow.Await(ctx, func() bool { return over && workflow.AllHandlersFinished(ctx) }); err != nil {
-		return migration.Report{}, err
-	}
-	return migration.Report{Tenant: s.Tenant, Launch: s.Launch, State: migration.Done, Approvals: s.Approvals, Audit: s.Audit}, nil
+	err := workflow.Await(ctx, func() bool { return over && workflow.AllHandlersFinished(ctx) })
+	s.State, s.Gate = migration.Done, nil
+	return err
 }

@@ -266,8 +266,8 @@ func Line(s operator.Status, o Options) string {
 	if s.WaitingCount > 0 {
 		line += fmt.Sprintf(", %s for a person", plural(s.WaitingCount, "thing waits", "things wait"))
 	}
-	if s.Gate != nil {
-		line += ", digest " + s.Gate.Digest
+	if s.Gate != nil && s.Closed == "" {
+		line += ", the MX change waits for approval, digest " + s.Gate.Digest
 	}
 	if s.Closed != "" {
 		line += ", " + s.Closed
