@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -72,6 +73,23 @@ func TestTokenIsRenewed(t *testing.T) {
 				t.Errorf("renewed at %s after the start, want before %s", held.renew.Sub(start), tt.due)
 			}
 		})
+	}
+}
+
+func TestOneSignInForMany(t *testing.T) {
+	f := newFake(t)
+	c := f.client()
+	var group sync.WaitGroup
+	for range 50 {
+		group.Go(func() {
+			if _, err := c.MailToken(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if len(f.signIns) != 1 {
+		t.Errorf("%d sign-ins, want one for all", len(f.signIns))
 	}
 }
 
