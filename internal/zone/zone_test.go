@@ -225,11 +225,15 @@ func TestByHand(t *testing.T) {
 		kind, text string
 	}{
 		{
-			"lower the TTL", migration.Change{Before: before, After: mx(300, before.Data...)}, mx(120, before.Data...), KindByHand,
+			"lower the TTL",
+			migration.Change{Before: before, After: mx(300, before.Data...)},
+			mx(120, before.Data...), KindByHand,
 			"the DNS of contoso.com is to be changed by hand: lower the TTL of MX 10 mail.contoso.com and 20 backup.contoso.com, TTL 86400 from 86400 to 300",
 		},
 		{
-			"change, with a TTL of the provider's own", migration.Change{Before: mx(300, before.Data...), After: after}, mx(900, after.Data...), KindByHand,
+			"change, with a TTL of the provider's own",
+			migration.Change{Before: mx(300, before.Data...), After: after},
+			mx(900, after.Data...), KindByHand,
 			"replace MX 10 mail.contoso.com and 20 backup.contoso.com, TTL 120 by MX 0 contoso-com.mail.protection.outlook.com, TTL 300",
 		},
 	}
@@ -255,7 +259,9 @@ func TestServersFoundByNS(t *testing.T) {
 	first, second := start(t), start(t)
 	resolver := bindtest.Start(t, bindtest.Options{Forward: map[string]string{"contoso.com": first.Address}})
 	c := New(Config{Mode: ModeUpdate, Server: first.Address, Resolvers: []string{resolver.Address}, TSIGName: bindtest.KeyName, TSIGSecret: bindtest.KeySecret})
-	c.at = func(ip string) string { return map[string]string{"127.0.0.1": first.Address, "127.0.0.2": second.Address}[ip] }
+	c.at = func(ip string) string {
+		return map[string]string{"127.0.0.1": first.Address, "127.0.0.2": second.Address}[ip]
+	}
 	ctx := context.Background()
 
 	old := read(t, c, "contoso.com", "MX")
