@@ -332,7 +332,10 @@ func TestTrace(t *testing.T) {
 	app := `{"appId":"8bd644d1-64a1-4d4b-ae52-2e0cbf64e373"}`
 	path := "/admin/exchange/tracing/messageTraces"
 	w.expect(401, "was not found", "GET", path, "")
+	w.expect(404, "Request_ResourceNotFound", "GET", "/servicePrincipals(appId='8bd644d1-64a1-4d4b-ae52-2e0cbf64e373')", "")
+	w.expect(404, "segment 'groups'", "GET", "/groups", "")
 	w.expect(201, "", "POST", "/servicePrincipals", app)
+	w.expect(200, "8bd644d1", "GET", "/servicePrincipals(appId='8bd644d1-64a1-4d4b-ae52-2e0cbf64e373')", "")
 	w.expect(409, "ObjectConflict", "POST", "/servicePrincipals", app)
 	w.expect(401, "was not found", "GET", path, "")
 	w.wait(time.Hour)

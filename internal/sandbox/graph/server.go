@@ -159,6 +159,8 @@ func (s *Server) routes() {
 	s.route("GET /v1.0/domains/{domain}/verificationDnsRecords", readDomain, s.verificationRecords)
 	s.route("GET /v1.0/domains/{domain}/serviceConfigurationRecords", readDomain, s.serviceRecords)
 	s.route("GET /v1.0/servicePrincipals", []string{"Application.Read.All", "Application.ReadWrite.All"}, s.listPrincipals)
+	// A segment like servicePrincipals(appId='...') is one that patterns can't take apart.
+	s.route("GET /v1.0/{segment}", []string{"Application.Read.All", "Application.ReadWrite.All"}, s.principalByApp)
 	s.route("POST /v1.0/servicePrincipals", []string{"Application.ReadWrite.All"}, s.addPrincipal)
 	s.route("GET /v1.0/admin/exchange/tracing/messageTraces", []string{"ExchangeMessageTrace.Read.All"}, s.listTraces)
 	s.graph.HandleFunc("/v1.0/", func(w http.ResponseWriter, r *http.Request) {

@@ -55,6 +55,23 @@ func principalBody(p *principal) map[string]any {
 	return map[string]any{"id": p.ID, "appId": p.App, "accountEnabled": true, "servicePrincipalType": "Application", "displayName": "Exchange message trace"}
 }
 
+// principalByApp finds a principal by OData's alternate key.
+func (s *Server) principalByApp(r *request) (reply, error) {
+	segment := r.PathValue("segment")
+	app, found := strings.CutPrefix(segment, "servicePrincipals(appId='")
+	app, closed := strings.CutSuffix(app, "')")
+	if !found || !closed {
+		return reply{}, &apiError{http.StatusNotFound, "BadRequest", "Resource not found for the segment '" + segment + "'.", nil, 0}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.state.principals[app]
+	if p == nil {
+		return reply{}, notFound(app)
+	}
+	return reply{http.StatusOK, principalBody(p)}, nil
+}
+
 func (s *Server) addPrincipal(r *request) (reply, error) {
 	var body struct {
 		App string `json:"appId"`
