@@ -146,6 +146,7 @@ func TestPasswordStaysOut(t *testing.T) {
 	f := newFake(t)
 	const password = "Pa55-of-ada!"
 	f.on("GET /users/ada@contoso.com", notFound)
+	f.on("GET /subscribedSkus", reply{body: skuList})
 	f.on("POST /users", reply{status: 400, body: refusalBody("Request_BadRequest", "What is "+password+"?", "")})
 	_, err := f.client().EnsureUser(t.Context(), ada, func() (string, error) { return password, nil })
 	check(t, err, "graph-refused", 0)

@@ -78,15 +78,17 @@ type assignment struct {
 	disabled []uuid.UUID
 }
 
-// ensureLicence assigns the licence unless the user has a mailbox plan already, or is just being given one.
-func (c *Client) ensureLicence(ctx context.Context, u migration.User, user models.Userable) (licensed bool, note string, err error) {
+// ensureLicence assigns the licence unless the user has a mailbox plan already, or is just being given one. Without
+// skus it reads them itself.
+func (c *Client) ensureLicence(ctx context.Context, u migration.User, user models.Userable, skus []sku) (licensed bool, note string, err error) {
 	held := holdingOf(user)
 	if len(held.plans) > 0 {
 		return false, planNote(held.plans), nil
 	}
-	skus, err := c.skus(ctx)
-	if err != nil {
-		return false, "", err
+	if skus == nil {
+		if skus, err = c.skus(ctx); err != nil {
+			return false, "", err
+		}
 	}
 	wanted, err := decide(u, held, skus)
 	if err != nil || wanted == nil {

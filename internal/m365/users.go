@@ -21,15 +21,24 @@ var userProperties = []string{
 // user or adopts the one that has the address. What an adopted user has already (a location, a mailbox plan, be it
 // through a group) stays as it is.
 //
-// password gives the first password; it is called only when the user has to be created. The result is filled as far as
-// things came, with an error too: a user may have been created for whom there is no licence.
+// password gives the first password; it is called only when the user has to be created, which is when the licence is
+// there to be had. The result is filled as far as things came, with an error too: someone else may have taken the last
+// licence after the user was created.
 //
 // Problems have the kinds of errors.go ("address-taken", "alias-taken", "domain-unverified", "synchronised-user" ...)
 // and of licences.go ("licences-exhausted", "licence-unknown" ...).
 func (c *Client) EnsureUser(ctx context.Context, u migration.User, password func() (string, error)) (migration.UserResult, error) {
 	var result migration.UserResult
+	var skus []sku
 	user, err := c.findUser(ctx, u.Address)
 	if isNotFound(err) {
+		// Nobody is created who couldn't be licensed then.
+		if skus, err = c.skus(ctx); err != nil {
+			return result, err
+		}
+		if _, err = choose(u, skus); err != nil {
+			return result, err
+		}
 		user, result.Created, err = c.createUser(ctx, u, password)
 	}
 	if err != nil {
@@ -49,7 +58,7 @@ func (c *Client) EnsureUser(ctx context.Context, u migration.User, password func
 			return result, err
 		}
 	}
-	licensed, note, err := c.ensureLicence(ctx, u, user)
+	licensed, note, err := c.ensureLicence(ctx, u, user, skus)
 	result.Licensed = licensed
 	if note != "" {
 		notes = append(notes, note)
@@ -80,7 +89,7 @@ func (c *Client) createUser(ctx context.Context, u migration.User, password func
 	}
 	o := operation{
 		doing: fmt.Sprintf("create the user %q", u.Address), secret: first,
-		needs: []permission{userPermission, licencePermission, subscriptionPermission},
+		needs: []permission{userPermission, licencePermission},
 	}
 	user, err := ask(ctx, c, o, func() (models.Userable, error) {
 		return c.users().Post(ctx, newUser(u, first), nil)

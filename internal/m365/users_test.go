@@ -119,6 +119,7 @@ func TestEnsureUserMeetsAnother(t *testing.T) {
 	t.Run("a user that lagged", func(t *testing.T) {
 		f := newFake(t)
 		f.on("GET /users/ada@contoso.com", notFound, notFound, reply{body: `{"id":"id-of-ada","usageLocation":"GB"` + licensed + `}`})
+		f.on("GET /subscribedSkus", reply{body: skuList})
 		f.on("POST /users", taken)
 		f.on("GET /users/id-of-ada/mailFolders/inbox", notFound)
 		f.on("GET /users/id-of-ada/mailFolders/sentitems", notFound)
@@ -130,6 +131,7 @@ func TestEnsureUserMeetsAnother(t *testing.T) {
 	t.Run("something that is no user", func(t *testing.T) {
 		f := newFake(t)
 		f.on("GET /users/ada@contoso.com", notFound)
+		f.on("GET /subscribedSkus", reply{body: skuList})
 		f.on("POST /users", taken)
 		_, err := f.client().EnsureUser(t.Context(), ada, password)
 		check(t, err, "address-taken", 0)
@@ -143,6 +145,7 @@ func TestEnsureUserDomain(t *testing.T) {
 	for verified, kind := range map[string]string{"false": "domain-unverified", "true": ""} {
 		f := newFake(t)
 		f.on("GET /users/ada@contoso.com", notFound)
+		f.on("GET /subscribedSkus", reply{body: skuList})
 		f.on("POST /users", invalid)
 		f.on("GET /domains/contoso.com", reply{body: `{"id":"contoso.com","isVerified":` + verified + `}`})
 		_, err := f.client().EnsureUser(t.Context(), ada, password)
@@ -151,15 +154,29 @@ func TestEnsureUserDomain(t *testing.T) {
 }
 
 func TestEnsureUserWithoutSeat(t *testing.T) {
-	f := newFake(t)
-	f.on("GET /users/ada@contoso.com", notFound)
-	f.on("POST /users", reply{status: 201, body: `{"id":"id-of-ada"}`})
-	f.on("GET /subscribedSkus", reply{body: strings.Replace(skuList, `"consumedUnits":3`, `"consumedUnits":5`, 1)})
-	got, err := f.client().EnsureUser(t.Context(), ada, password)
-	check(t, err, "licences-exhausted", 0)
-	if !got.Created || got.ID != "id-of-ada" {
-		t.Errorf("%+v does not say that the user was created", got)
-	}
+	t.Run("known beforehand", func(t *testing.T) {
+		f := newFake(t)
+		f.on("GET /users/ada@contoso.com", notFound)
+		f.on("GET /subscribedSkus", reply{body: strings.Replace(skuList, `"consumedUnits":3`, `"consumedUnits":5`, 1)})
+		got, err := f.client().EnsureUser(t.Context(), ada, noPassword)
+		check(t, err, "licences-exhausted", 0)
+		if got.Created {
+			t.Error("created nevertheless")
+		}
+	})
+	t.Run("taken meanwhile", func(t *testing.T) {
+		f := newFake(t)
+		f.on("GET /users/ada@contoso.com", notFound)
+		f.on("GET /subscribedSkus", reply{body: skuList})
+		f.on("POST /users", reply{status: 201, body: `{"id":"id-of-ada"}`})
+		f.on("POST /users/id-of-ada/assignLicense", reply{status: 400, body: refusalBody("Request_BadRequest",
+			"Subscription with SKU "+standardSKU+" does not have any available licenses.", "")})
+		got, err := f.client().EnsureUser(t.Context(), ada, password)
+		check(t, err, "licences-exhausted", 0)
+		if !got.Created || got.ID != "id-of-ada" {
+			t.Errorf("%+v does not say that the user was created", got)
+		}
+	})
 }
 
 func TestSynchronisedUserRefusesLocation(t *testing.T) {
