@@ -298,7 +298,7 @@ func TestExamples(t *testing.T) {
 		t.Errorf("the last mailbox (-want +got):\n%s", diff)
 	}
 	// What the comments call the default is the default.
-	commented := strings.NewReplacer("# target:", "target:", "# copy:\n", "copy:\n", "# timing:\n", "timing:\n", "\n#   ", "\n  ", "  # perMinute", "  perMinute", "    # security: tls ", "    security: tls ", "    # port: 993", "    port: 993", "exclude: [Spam]", "exclude: []").Replace(string(text))
+	commented := strings.NewReplacer("# target:\n", "target:\n", "# copy:\n", "copy:\n", "# timing:\n", "timing:\n", "\n#   ", "\n  ", "  # perMinute", "  perMinute", "    # security: tls ", "    security: tls ", "    # port: 993", "    port: 993", "exclude: [Spam]", "exclude: []").Replace(string(text))
 	spelt, err := read(t, folder, commented)
 	if err != nil {
 		t.Fatalf("with the comments taken in: %v", err)
