@@ -89,13 +89,16 @@ func parseLanguage(name string) language.Tag {
 }
 
 func factsOf(n migration.Notice, tag language.Tag) facts {
-	printer := message.NewPrinter(tag)
+	printer, unit := message.NewPrinter(tag), "B"
+	if tag == language.French {
+		unit = "o" // octet
+	}
 	a := n.Account
 	moved := a.Copied + a.Already + a.Moved + a.Merged
 	f := facts{
 		Name: plain(n.DisplayName, maxName), Address: plain(n.To, 254), Organisation: plain(n.Organisation, maxName), Support: plain(n.Support, 300),
 		Messages: printer.Sprint(a.Source), Moved: printer.Sprint(moved), LeftOut: printer.Sprint(a.LeftOut), HasLeftOut: a.LeftOut > 0,
-		Size: size(printer, a.Bytes), RefusedCount: printer.Sprint(n.RefusalCount), HasRefused: n.RefusalCount > 0,
+		Size: size(printer, unit, a.Bytes), RefusedCount: printer.Sprint(n.RefusalCount), HasRefused: n.RefusalCount > 0,
 	}
 	if f.Name == "" {
 		f.Name = f.Address
@@ -104,7 +107,7 @@ func factsOf(n migration.Notice, tag language.Tag) facts {
 		if i == maxListed {
 			break
 		}
-		f.Refused = append(f.Refused, refused{plain(r.Folder, maxName), size(printer, r.Size), r.Kind, plain(r.Words, 200)})
+		f.Refused = append(f.Refused, refused{plain(r.Folder, maxName), size(printer, unit, r.Size), r.Kind, plain(r.Words, 200)})
 	}
 	if more := n.RefusalCount - len(f.Refused); more > 0 {
 		f.More = printer.Sprint(more)
@@ -113,16 +116,16 @@ func factsOf(n migration.Notice, tag language.Tag) facts {
 }
 
 // size is a number of bytes as people read it; empty where it isn't known.
-func size(printer *message.Printer, bytes int64) string {
+func size(printer *message.Printer, unit string, bytes int64) string {
 	switch {
 	case bytes <= 0:
 		return ""
 	case bytes < 1000_000:
-		return printer.Sprintf("%d kB", (bytes+999)/1000)
+		return printer.Sprintf("%d k%s", (bytes+999)/1000, unit)
 	case bytes < 1000_000_000:
-		return printer.Sprintf("%.1f MB", float64(bytes)/1e6)
+		return printer.Sprintf("%.1f M%s", float64(bytes)/1e6, unit)
 	}
-	return printer.Sprintf("%.1f GB", float64(bytes)/1e9)
+	return printer.Sprintf("%.1f G%s", float64(bytes)/1e9, unit)
 }
 
 // plain makes foreign text one line of visible characters, of limit characters at most. Names and servers' words may
@@ -196,11 +199,11 @@ func (w written) text() string {
 	return text.String()
 }
 
-// wrap breaks a line between words.
+// wrap breaks a line at its blanks; those that must not be broken at (U+00A0) stay.
 func wrap(line, first, next string) string {
 	var text strings.Builder
 	column := 0
-	for i, word := range strings.Fields(line) {
+	for i, word := range strings.Split(line, " ") {
 		long := utf8.RuneCountInString(word)
 		switch {
 		case i == 0:
