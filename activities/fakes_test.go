@@ -126,6 +126,13 @@ func (z *zone) Read(context.Context, migration.DNS, string, string) (migration.R
 	return z.stands, nil
 }
 
+func (z *zone) Missing(_ context.Context, _ migration.DNS, want migration.Record) ([]string, error) {
+	if want.SameData(z.stands) {
+		return nil, nil
+	}
+	return []string{"ns1"}, nil
+}
+
 func (z *zone) Apply(_ context.Context, _ migration.DNS, c migration.Change) error {
 	z.applied = append(z.applied, c)
 	return z.fail

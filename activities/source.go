@@ -46,7 +46,7 @@ type PublishOutput struct {
 	Change migration.Change `json:"change"`
 }
 
-// VisibleInput is a set that shall be seen everywhere.
+// VisibleInput is a set that shall be seen everywhere. The values of a TXT record may stand among others there.
 type VisibleInput struct {
 	DNS    migration.DNS    `json:"dns"`
 	Record migration.Record `json:"record"`
@@ -159,7 +159,17 @@ func isSPF(text string) bool {
 // Visible names the servers and resolvers that don't give the set yet.
 func (a *Activities) Visible(ctx context.Context, in VisibleInput) (VisibleOutput, error) {
 	return single(ctx, a, func(ctx context.Context) (VisibleOutput, error) {
-		missing, err := a.Zone.Missing(ctx, in.DNS, in.Record)
+		want := in.Record
+		if want.Type == "TXT" {
+			stands, err := a.Zone.Read(ctx, in.DNS, want.Name, want.Type)
+			if err != nil {
+				return VisibleOutput{}, err
+			}
+			if !slices.ContainsFunc(want.Data, func(value string) bool { return !slices.Contains(stands.Data, value) }) {
+				want = stands
+			}
+		}
+		missing, err := a.Zone.Missing(ctx, in.DNS, want)
 		return VisibleOutput{Missing: missing}, err
 	})
 }

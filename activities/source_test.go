@@ -72,3 +72,26 @@ func TestPublishKeepsItsBeforeImage(t *testing.T) {
 		t.Errorf("got %+v, %v; want the change with what stood before it", out, err)
 	}
 }
+
+func TestVisibleFindsTextAmongOthers(t *testing.T) {
+	for name, test := range map[string]struct {
+		kind          string
+		stands, wants []string
+		missing       bool
+	}{
+		"a text among others":   {"TXT", []string{"MS=ms1", "other"}, []string{"MS=ms1"}, false},
+		"a text that isn't":     {"TXT", []string{"other"}, []string{"MS=ms1"}, true},
+		"an MX beside another":  {"MX", []string{"10 a", "20 b"}, []string{"10 a"}, true},
+		"an MX as it should be": {"MX", []string{"10 a"}, []string{"10 a"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			record := migration.Record{Name: "example.com", Type: test.kind, Data: test.stands}
+			a := &activities.Activities{Heartbeat: &heartbeats{}, Zone: &zone{stands: record}}
+			record.Data = test.wants
+			out, err := run[activities.VisibleOutput](t, a, nil, a.Visible, activities.VisibleInput{Record: record})
+			if err != nil || (len(out.Missing) > 0) != test.missing {
+				t.Errorf("missing %v, %v; want missing: %v", out.Missing, err, test.missing)
+			}
+		})
+	}
+}
