@@ -111,6 +111,10 @@ func (a *Authority) store(z *zone) error {
 	for _, rr := range z.records {
 		text.WriteString(rr.String() + "\n")
 	}
+	// An exotic record that has no text form must not keep the zone from being read again.
+	if _, err := parse(text.Bytes()); err != nil {
+		return err
+	}
 	err := a.db.Update(func(tx *bbolt.Tx) error {
 		return tx.Bucket(bucket).Put([]byte(z.origin), text.Bytes())
 	})

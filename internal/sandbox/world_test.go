@@ -1,0 +1,453 @@
+package sandbox_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/emersion/go-sasl"
+	gosmtp "github.com/emersion/go-smtp"
+	"github.com/google/go-cmp/cmp"
+	mdns "github.com/miekg/dns"
+
+	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/internal/plan"
+	"github.com/mailferry/mailferry/internal/sandbox"
+	"github.com/mailferry/mailferry/internal/sandbox/graph"
+)
+
+// small is a world that a test has time for.
+func small(dir string) sandbox.Options {
+	return sandbox.Options{
+		Dir: dir, Seed: 7, Mailboxes: 2, Messages: 20, Small: true, Arrivals: 6, AfterMX: 2, Every: 20 * time.Millisecond,
+		TTL: 1, NewTTL: 1, Negative: 1, Delays: &graph.Delays{Mailbox: 200 * time.Millisecond, IMAP: 100 * time.Millisecond, Grant: 100 * time.Millisecond},
+	}
+}
+
+func open(t *testing.T, o sandbox.Options) *sandbox.World {
+	t.Helper()
+	w, err := sandbox.Open(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.Close() })
+	return w
+}
+
+func TestTheSameDirectoryIsTheSameWorld(t *testing.T) {
+	dir := t.TempDir()
+	w := open(t, small(dir))
+	ca, err := os.ReadFile(w.CA())
+	if err != nil {
+		t.Fatal(err)
+	}
+	addresses, accounts := w.Addresses(), w.Accounts()
+	if err := w.Close(); err != nil {
+		t.Fatalf("closing: %v", err)
+	}
+	w = open(t, sandbox.Options{Dir: dir})
+	again, err := os.ReadFile(w.CA())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(addresses, w.Addresses()) + cmp.Diff(accounts, w.Accounts()) + cmp.Diff(ca, again); diff != "" {
+		t.Errorf("the world is another one: %s", diff)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatalf("closing: %v", err)
+	}
+	other := small(dir)
+	other.Mailboxes = 3
+	if _, err := sandbox.Open(context.Background(), other); err == nil || !strings.Contains(err.Error(), "Mailboxes") {
+		t.Errorf("opening with another number of mailboxes: %v", err)
+	}
+	taken, err := net.Listen("tcp", addresses[0].Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	_, port, _ := net.SplitHostPort(addresses[0].Address)
+	if _, err := sandbox.Open(context.Background(), small(dir)); err == nil || !strings.Contains(err.Error(), addresses[0].Name) || !strings.Contains(err.Error(), port) {
+		t.Errorf("opening while port %s is taken: %v", port, err)
+	}
+}
+
+func TestSecretsAreForTheOwnerAlone(t *testing.T) {
+	dir := t.TempDir()
+	var log bytes.Buffer
+	o := small(dir)
+	o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w := open(t, o)
+	if _, _, err := w.WriteFiles(filepath.Join(dir, "files"), "mfpub1:x"); err != nil {
+		t.Fatal(err)
+	}
+	token, err := w.MailToken(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	secrets := []string{token}
+	for _, a := range w.Accounts() {
+		secrets = append(secrets, a.Password)
+	}
+	err = filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o077 != 0 && filepath.Base(path) != "ca.pem" {
+			t.Errorf("%s has the mode %s", path, info.Mode())
+		}
+		if filepath.Base(filepath.Dir(path)) == "secrets" && !strings.HasPrefix(filepath.Base(path), "ca-") && filepath.Base(path) != "root" {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			secrets = append(secrets, strings.TrimSpace(string(text)))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(secrets) < 8 {
+		t.Fatalf("only %d secrets were found", len(secrets))
+	}
+	planText, err := os.ReadFile(filepath.Join(dir, "files", "plan.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range secrets {
+		if strings.Contains(log.String(), secret) || strings.Contains(string(planText), secret) {
+			t.Errorf("a secret of %d characters stands in the log or the plan", len(secret))
+		}
+	}
+}
+
+func TestThePlanIsOneThatMailferryTakes(t *testing.T) {
+	o := small(t.TempDir())
+	o.Domains = []string{"harbour.example", "quay.example"}
+	w := open(t, o)
+	path, list, err := w.WriteFiles(t.TempDir(), "mfpub1:x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear := map[migration.Sealed]string{}
+	seal := func(secret []byte) (migration.Sealed, error) {
+		sealed := migration.Sealed(fmt.Sprintf("sealed-%d", len(clear)))
+		clear[sealed] = string(secret)
+		return sealed, nil
+	}
+	p, err := plan.Read(path, seal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, warnings, err := plan.ReadCSV(list, &p, seal)
+	if err != nil || len(warnings) > 0 {
+		t.Fatalf("the list: %v, %v", err, warnings)
+	}
+	if len(rows) != 2 || rows[1].Domain() != "quay.example" || clear[rows[0].Password] != w.Accounts()[0].Password {
+		t.Errorf("got %+v", rows)
+	}
+	if to, err := plan.SealTo(path); err != nil || to != "mfpub1:x" {
+		t.Errorf("sealTo is %q, %v", to, err)
+	}
+	if len(p.Endpoints[0].CA) < 100 || p.Routing.Relay == nil || time.Duration(p.Timing.Poll) != 500*time.Millisecond {
+		t.Errorf("got %+v", p)
+	}
+}
+
+// caller calls Graph with a token of its own.
+type caller struct {
+	*testing.T
+	world *sandbox.World
+	plan  migration.Plan
+	clear map[migration.Sealed]string
+	http  *http.Client
+	token string
+}
+
+// xoauth2 is the mechanism by which Exchange takes a token.
+type xoauth2 struct{ user, token string }
+
+func (x xoauth2) Start() (string, []byte, error) {
+	return "XOAUTH2", []byte("user=" + x.user + "\x01auth=Bearer " + x.token + "\x01\x01"), nil
+}
+
+func (x xoauth2) Next([]byte) ([]byte, error) { return nil, nil }
+
+func (c *caller) do(method, path, body string) (int, string) {
+	c.Helper()
+	request, err := http.NewRequest(method, c.plan.Microsoft.Graph+"/v1.0"+path, strings.NewReader(body))
+	if err != nil {
+		c.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+c.token)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := c.http.Do(request)
+	if err != nil {
+		c.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
+
+// must calls until the answer is the wanted one.
+func (c *caller) must(status int, words, method, path, body string) string {
+	c.Helper()
+	var got int
+	var text string
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if got, text = c.do(method, path, body); got == status && strings.Contains(text, words) {
+			return text
+		}
+	}
+	c.Fatalf("%s %s: got %d %s; want %d with %q", method, path, got, text, status, words)
+	return ""
+}
+
+func newCaller(t *testing.T, w *sandbox.World) *caller {
+	t.Helper()
+	c := &caller{T: t, world: w, clear: map[migration.Sealed]string{}}
+	path, _, err := w.WriteFiles(t.TempDir(), "mfpub1:x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.plan, err = plan.Read(path, func(secret []byte) (migration.Sealed, error) {
+		sealed := migration.Sealed(fmt.Sprintf("sealed-%d", len(c.clear)))
+		c.clear[sealed] = string(secret)
+		return sealed, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{}
+	transport.TLSClientConfig = tlsFor(w)
+	c.http = &http.Client{Transport: transport, Timeout: 5 * time.Second}
+	t.Cleanup(transport.CloseIdleConnections)
+	m := c.plan.Microsoft
+	response, err := c.http.PostForm(m.Login+"/"+m.TenantID+"/oauth2/v2.0/token", map[string][]string{
+		"grant_type": {"client_credentials"}, "client_id": {m.ClientID}, "client_secret": {c.clear[m.Secret]}, "scope": {m.Graph + "/.default"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	var answer struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.Token == "" {
+		t.Fatalf("signing in: %s, %v", response.Status, err)
+	}
+	c.token = answer.Token
+	return c
+}
+
+func (c *caller) update(records ...mdns.RR) {
+	c.Helper()
+	message := new(mdns.Msg).SetUpdate(c.plan.Domains[0] + ".")
+	if records[0].Header().Rrtype == mdns.TypeMX {
+		message.RemoveRRset(records)
+	}
+	message.Insert(records)
+	d := c.plan.DNS
+	message.SetTsig(d.TSIGName, d.TSIGAlgorithm, 300, time.Now().Unix())
+	client := mdns.Client{Net: "tcp", TsigSecret: map[string]string{d.TSIGName: c.clear[d.TSIGSecret]}}
+	reply, _, err := client.Exchange(message, d.Server)
+	if err != nil || reply.Rcode != mdns.RcodeSuccess {
+		c.Fatalf("updating the zone: %v, %v", reply, err)
+	}
+}
+
+func rr(t *testing.T, text string) mdns.RR {
+	t.Helper()
+	r, err := mdns.NewRR(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// subjects lists INBOX's Message-IDs.
+func ids(t *testing.T, w *sandbox.World, server string, mechanism sasl.Client) map[string]int {
+	t.Helper()
+	client, err := imapclient.DialTLS(w.Address(server), &imapclient.Options{TLSConfig: tlsFor(w)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	if err := client.Authenticate(mechanism); err != nil {
+		t.Fatalf("signing in at %s: %v", server, err)
+	}
+	selected, err := client.Select("INBOX", &imap.SelectOptions{ReadOnly: true}).Wait()
+	if err != nil {
+		t.Fatalf("opening INBOX at %s: %v", server, err)
+	}
+	found := map[string]int{}
+	if selected.NumMessages == 0 {
+		return found
+	}
+	all, err := client.Fetch(imap.SeqSet{{Start: 1, Stop: 0}}, &imap.FetchOptions{Envelope: true}).Collect()
+	if err != nil {
+		t.Fatalf("fetching at %s: %v", server, err)
+	}
+	for _, m := range all {
+		found["<"+m.Envelope.MessageID+">"]++
+	}
+	return found
+}
+
+func TestAMigrationByHand(t *testing.T) {
+	o := small(t.TempDir())
+	// The mails after the change come over more than the old record's TTL, so that the last ones follow it.
+	o.Arrivals, o.AfterMX, o.Every = 8, 6, 300*time.Millisecond
+	w := open(t, o)
+	c := newCaller(t, w)
+	domain, ada := "harbour.example", w.Accounts()[0]
+
+	c.must(201, domain, "POST", "/domains", `{"id":"harbour.example"}`)
+	proof := c.must(200, "MS=ms", "GET", "/domains/harbour.example/verificationDnsRecords", "")
+	proof = proof[strings.Index(proof, "MS=ms"):][:13]
+	if status, text := c.do("POST", "/domains/harbour.example/verify", ""); status != 400 {
+		t.Errorf("verified without a proof: %d %s", status, text)
+	}
+	c.update(rr(t, `harbour.example. 1 IN TXT "`+proof+`"`))
+	c.must(200, `"isVerified":true`, "POST", "/domains/harbour.example/verify", "")
+	c.must(204, "", "PATCH", "/domains/harbour.example", `{"supportedServices":["Email"]}`)
+	c.must(200, "harbour-example.mail.protection.outlook.example", "GET", "/domains/harbour.example/serviceConfigurationRecords", "")
+	c.must(201, "", "POST", "/servicePrincipals", `{"appId":"8bd644d1-64a1-4d4b-ae52-2e0cbf64e373"}`)
+	sku := c.must(200, "O365_BUSINESS_ESSENTIALS", "GET", "/subscribedSkus", "")
+	if !strings.Contains(sku, "3b555118-da6a-4418-894f-7df1e2096870") {
+		t.Errorf("the subscriptions are %s", sku)
+	}
+	for _, a := range w.Accounts() {
+		local, _, _ := strings.Cut(a.Address, "@")
+		c.must(201, "", "POST", "/users", `{"accountEnabled":true,"displayName":"X","mailNickname":"`+local+`","userPrincipalName":"`+a.Address+
+			`","usageLocation":"DE","passwordProfile":{"password":"Tr0ub4dor&3"}}`)
+		c.must(200, "", "POST", "/users/"+a.Address+"/assignLicense", `{"addLicenses":[{"skuId":"3b555118-da6a-4418-894f-7df1e2096870"}],"removeLicenses":[]}`)
+	}
+	for _, a := range w.Accounts() {
+		c.must(200, "Inbox", "GET", "/users/"+a.Address+"/mailFolders/inbox", "")
+	}
+	token, err := w.MailToken(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(250 * time.Millisecond)
+	if found := ids(t, w, "target-imap", xoauth2{ada.Address, token}); len(found) > 0 {
+		t.Errorf("the new mailbox holds %v", found)
+	}
+
+	notice(t, w, c, "<notice@harbour.example>", ada.Address)
+	c.update(rr(t, "harbour.example. 1 IN MX 0 harbour-example.mail.protection.outlook.example."))
+	waitForArrivals(t, w, 0)
+	if status, text := c.do("GET", "/admin/exchange/tracing/messageTraces", ""); status != 200 || !strings.Contains(text, "delivered") {
+		t.Errorf("the message trace: %d %s", status, text)
+	}
+	compare(t, w, token)
+}
+
+// notice sends a mail from the old system's submission server.
+func notice(t *testing.T, w *sandbox.World, c *caller, id, to string) {
+	t.Helper()
+	before := c.plan.Notices.Before
+	client, err := gosmtp.DialTLS(w.Address("source-submission"), tlsFor(w))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	if err := client.Auth(sasl.NewPlainClient("", before.User, c.clear[before.Password])); err != nil {
+		t.Fatal(err)
+	}
+	body := "From: <it@harbour.example>\r\nMessage-ID: " + id + "\r\nSubject: We move\r\n\r\nSoon.\r\n"
+	if err := client.SendMail("it@harbour.example", []string{to}, strings.NewReader(body)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// compare looks whether both sides' INBOXes hold what the ledger says was delivered there, once.
+func compare(t *testing.T, w *sandbox.World, token string) {
+	t.Helper()
+	ledger, err := w.Expected()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[sandbox.Side]int{}
+	for _, a := range w.Accounts() {
+		source := ids(t, w, "source-imap", sasl.NewPlainClient("", a.User, a.Password))
+		target := ids(t, w, "target-imap", xoauth2{a.Address, token})
+		for _, m := range ledger {
+			if m.Address != a.Address || strings.HasPrefix(m.Origin, "corpus") {
+				continue
+			}
+			want[m.Side]++
+			here, there := source, target
+			if m.Side == sandbox.Target {
+				here, there = target, source
+			}
+			if here[m.MessageID] != 1 || there[m.MessageID] != 0 {
+				t.Errorf("%s of %s is %d times on its side and %d times on the other", m.MessageID, m.Origin, here[m.MessageID], there[m.MessageID])
+			}
+		}
+	}
+	if want[sandbox.Source]+want[sandbox.Target] != 9 || want[sandbox.Target] < 2 {
+		t.Errorf("the ledger knows %v, want 9 in all, at least 2 at the target", want)
+	}
+}
+
+func TestTheMasterUserOpensAnyMailbox(t *testing.T) {
+	w := open(t, small(t.TempDir()))
+	if _, err := w.Plan("mfpub1:x"); err != nil {
+		t.Fatal(err)
+	}
+	master, err := os.ReadFile(filepath.Join(filepath.Dir(w.CA()), "secrets", "master"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, ada := strings.TrimSpace(string(master)), w.Accounts()[0]
+	for _, test := range []struct {
+		identity, user, password string
+		opens                    bool
+	}{
+		{"", ada.User, ada.Password, true},
+		{"", "ada", ada.Password, true},
+		{"", "ada*master", password, true},
+		{ada.Address, "master", password, true},
+		{"", "master", password, false},
+		{"", "ada*ada", ada.Password, false},
+		{"bruno", "ada", ada.Password, false},
+		{"", "ada", password, false},
+		{"", "nobody*master", password, false},
+	} {
+		client, err := imapclient.DialTLS(w.Address("source-imap"), &imapclient.Options{TLSConfig: tlsFor(w)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = client.Authenticate(sasl.NewPlainClient(test.identity, test.user, test.password))
+		if (err == nil) != test.opens {
+			t.Errorf("%q as %q: %v", test.user, test.identity, err)
+		}
+		_ = client.Close()
+	}
+}
