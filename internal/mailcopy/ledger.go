@@ -1,0 +1,353 @@
+package mailcopy
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+// ledger accounts for one source folder's messages while it is copied. It is safe for concurrent use.
+type ledger struct {
+	mu        sync.Mutex
+	state     migration.FolderState // its sets and pairs are those of the last snapshot; below are the current ones
+	pairs     pairs
+	leftOut   uids
+	refused   uids
+	unflagged uids
+	open      uids     // exceptions: at or below the cursor, still to be done
+	order     []uint32 // what this pass found above the cursor, ascending
+	next      int      // everything in order before it is closed
+	closed    uids     // accounted for in this pass
+	top       uint32   // the cursor when everything in order is closed
+	touched   bool
+	complete  bool
+	expected  bool // counted into the progress's total
+	// settled: what was in doubt at the target was looked at in this call, so all below TargetHigh is known.
+	settled bool
+	// size is that of the packed pairs at the beginning.
+	size int
+}
+
+func newLedger(state migration.FolderState) (*ledger, error) {
+	l := &ledger{state: state, open: uids{}, closed: uids{}, size: len(state.Pairs)}
+	var err error
+	if l.pairs, err = parsePairs(state.Pairs); err != nil {
+		return nil, fmt.Errorf("the state of folder %q: %w", state.Source, err)
+	}
+	for _, set := range []struct {
+		to   *uids
+		text string
+	}{{&l.leftOut, state.LeftOut}, {&l.refused, state.Refused}, {&l.unflagged, state.Unflagged}} {
+		if *set.to, err = parseUIDs(set.text); err != nil {
+			return nil, fmt.Errorf("the state of folder %q: %w", state.Source, err)
+		}
+	}
+	for _, uid := range state.Exceptions {
+		l.open[uid] = true
+	}
+	l.top = state.Cursor
+	return l, nil
+}
+
+// snapshot is the state as it is now. Pairs over the limit are dropped.
+func (l *ledger) snapshot() migration.FolderState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.state
+	s.Cursor = l.cursor()
+	s.Exceptions = l.open.sorted()
+	s.LeftOut, s.Refused, s.Unflagged = l.leftOut.String(), l.refused.String(), l.unflagged.String()
+	s.Pairs = migration.PackRuns(l.pairs.runs)
+	if len(s.Pairs) > migration.MaxPairs {
+		s.Pairs, s.PairsDropped = nil, true
+	}
+	return s
+}
+
+// cursor is how far everything is accounted for; l.mu is held.
+func (l *ledger) cursor() uint32 {
+	for l.next < len(l.order) && l.closed[l.order[l.next]] {
+		l.next++
+	}
+	if l.next == len(l.order) {
+		return max(l.state.Cursor, l.top)
+	}
+	return max(l.state.Cursor, l.order[l.next]-1)
+}
+
+// begin sets what the pass has to account for above the cursor, up to top.
+func (l *ledger) begin(order []uint32, top uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state.Cursor = l.cursor()
+	l.order, l.next, l.top = order, 0, max(top, l.state.Cursor)
+	for _, uid := range order {
+		if l.known(uid) {
+			l.closed[uid] = true
+		}
+	}
+}
+
+// known reports whether the state accounts for the UID; l.mu is held.
+func (l *ledger) known(uid uint32) bool {
+	_, paired := l.pairs.get(uid)
+	return paired || l.refused[uid] || l.leftOut[uid] || l.closed[uid]
+}
+
+// todo returns what is still to be done, ascending.
+func (l *ledger) todo() []uint32 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	todo := l.open.sorted()
+	for _, uid := range l.order {
+		if !l.closed[uid] && !l.open[uid] {
+			todo = append(todo, uid)
+		}
+	}
+	slices.Sort(todo)
+	return todo
+}
+
+// close takes a UID off what is to be done; l.mu is held.
+func (l *ledger) close(uid uint32) {
+	l.closed[uid] = true
+	delete(l.open, uid)
+	l.touched = true
+}
+
+// copied records a copy and its target UID. ours tells an append from a message that was found.
+func (l *ledger) copied(uid, target uint32, size int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, again := l.pairs.get(uid)
+	l.pairs.set(uid, target)
+	l.close(uid)
+	if again {
+		l.state.TargetHigh = max(l.state.TargetHigh, target)
+		return
+	}
+	if target < l.state.Baseline {
+		l.state.Account.Already++
+	} else {
+		l.state.Account.Copied++
+		l.state.Account.Bytes += size
+		l.state.TargetHigh = max(l.state.TargetHigh, target)
+	}
+}
+
+// accepted records a message that the target took without its UID being known.
+func (l *ledger) accepted(uid uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.close(uid)
+	l.state.Account.Copied++
+}
+
+// reopen has a UID done again that the cursor has passed, unless it is accounted for.
+func (l *ledger) reopen(uid uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.known(uid) {
+		l.open[uid] = true
+	}
+}
+
+// gone records that a UID left the source before it was copied.
+func (l *ledger) gone(uid uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.close(uid)
+}
+
+func (l *ledger) leaveOut(uid uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.close(uid)
+	if !l.leftOut[uid] {
+		l.leftOut[uid] = true
+		l.state.Account.LeftOut++
+	}
+}
+
+// takeIn undoes leaveOut: the message is to be copied after all.
+func (l *ledger) takeIn(uid uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.leftOut[uid] {
+		return
+	}
+	delete(l.leftOut, uid)
+	delete(l.closed, uid)
+	l.state.Account.LeftOut--
+	l.open[uid] = true
+	l.touched = true
+}
+
+func (l *ledger) refuse(uid uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.close(uid)
+	if !l.refused[uid] {
+		l.refused[uid] = true
+		l.state.Account.Refused++
+	}
+}
+
+// target returns the target UID of a copy.
+func (l *ledger) target(uid uint32) (uint32, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pairs.get(uid)
+}
+
+// change calls f with the state, for whatever else there is to record.
+func (l *ledger) change(f func(*migration.FolderState)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f(&l.state)
+	l.touched = true
+}
+
+// look returns the state's plain fields.
+func (l *ledger) look() migration.FolderState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.state
+	s.Cursor = l.cursor()
+	return s
+}
+
+// mark and unmark keep the UIDs whose copies' flags are to be seen to.
+func (l *ledger) mark(uid uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unflagged[uid] = true
+	l.touched = true
+}
+
+func (l *ledger) unmark(list []uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, uid := range list {
+		delete(l.unflagged, uid)
+	}
+	l.touched = l.touched || len(list) > 0
+}
+
+func (l *ledger) marked() []uint32 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.unflagged.sorted()
+}
+
+// targets are the target UIDs that are copies of this folder's messages.
+func (l *ledger) targets() uids {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pairs.targets()
+}
+
+// forget drops everything that hangs on the source's UIDs: its UIDVALIDITY changed.
+func (l *ledger) forget(uidValidity uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pairs, l.leftOut, l.refused, l.unflagged, l.open, l.closed = pairs{}, uids{}, uids{}, uids{}, uids{}, uids{}
+	l.order, l.next, l.top = nil, 0, 0
+	l.state.UIDValidity, l.state.Cursor, l.state.ModSeq = uidValidity, 0, 0
+	l.state.Account = migration.Account{Gone: l.state.Account.Gone, Bytes: l.state.Account.Bytes}
+	l.state.PairsDropped = false
+	l.touched = true
+}
+
+// recount sets the account by all the UIDs that the source folder holds.
+func (l *ledger) recount(all map[uint32][]string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := migration.Account{Source: len(all), Moved: l.state.Account.Moved, Bytes: l.state.Account.Bytes, Gone: l.state.Account.Gone}
+	for uid := range all {
+		target, paired := l.pairs.get(uid)
+		switch {
+		case paired && target < l.state.Baseline:
+			a.Already++
+		case paired:
+			a.Copied++
+		case l.leftOut[uid]:
+			a.LeftOut++
+		case l.refused[uid]:
+			a.Refused++
+		case !l.open[uid]:
+			a.Copied++ // accounted for when its pair was still known
+		}
+	}
+	gone := 0
+	l.pairs.each(func(source, _ uint32) {
+		if _, here := all[source]; !here {
+			gone++
+		}
+	})
+	if !l.state.PairsDropped {
+		a.Gone = gone
+	}
+	for _, set := range []uids{l.leftOut, l.refused, l.open} {
+		for uid := range set {
+			if _, here := all[uid]; !here {
+				delete(set, uid)
+			}
+		}
+	}
+	l.touched = l.touched || a != l.state.Account
+	l.state.Account = a
+}
+
+// progress tells whether anything was accounted for between two calls.
+func (l *ledger) progress() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.closed)
+}
+
+// grown is by how many octets the packed pairs grew.
+func (l *ledger) grown() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return 6*len(l.pairs.runs) - l.size
+}
+
+// forgetPairs drops what hangs on the target's UIDs: its UIDVALIDITY changed. What was paired is to be done again, unless
+// it is found.
+func (l *ledger) forgetPairs() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pairs.each(func(source, _ uint32) { delete(l.closed, source) })
+	l.pairs, l.state.PairsDropped = pairs{}, false
+	l.state.Account.Copied, l.state.Account.Already = 0, 0
+	l.touched = true
+}
+
+// undone reports whether the UID is still to be done.
+func (l *ledger) undone(uid uint32) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open[uid] || uid > l.state.Cursor && !l.known(uid)
+}
+
+// miss takes off what is to be done and no longer at the source.
+func (l *ledger) miss(all map[uint32][]string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for uid := range l.open {
+		if _, here := all[uid]; !here {
+			delete(l.open, uid)
+			l.touched = true
+		}
+	}
+}
+
+// changed reports whether there is anything to hand over.
+func (l *ledger) changed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.touched
+}

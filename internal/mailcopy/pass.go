@@ -1,0 +1,340 @@
+package mailcopy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mailferry/mailferry/internal/imapwire"
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+// pass is one try at one source folder.
+type pass struct {
+	*worker
+	route
+	ledger *ledger
+	// from and to are the folders as they were opened.
+	from, to *selected
+	// flags are those of the source messages that were looked at; whole says that those are all of the folder's.
+	flags map[uint32][]string
+	whole bool
+	// rematch: UIDs lost their meaning on one side, so everything there is matched anew.
+	rematch bool
+	// fresh is how many messages are new at the source; changed are those whose flags may have changed.
+	fresh   int
+	changed []uint32
+}
+
+// run brings the target folder up to the source's.
+func (p *pass) run(ctx context.Context) error {
+	if p.target == "" {
+		return p.leaveOutFolder(ctx)
+	}
+	from, examine := p.src.selectFolder("EXAMINE", p.wire)
+	to, err := p.selectTarget(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := examine.Wait(ctx); err != nil {
+		return p.unreadable(err)
+	}
+	p.from, p.to = from, to
+	if !p.src.caps["CONDSTORE"] {
+		p.from.modSeq = 0
+	}
+	p.validity()
+	if err := p.scan(ctx); err != nil {
+		return err
+	}
+	if err := p.settleTarget(ctx); err != nil {
+		return err
+	}
+	if err := p.copy(ctx); err != nil {
+		return err
+	}
+	if err := p.followFlags(ctx); err != nil {
+		return err
+	}
+	p.finish()
+	return nil
+}
+
+// unreadable is a folder that the source lists but doesn't open. The other folders are copied all the same.
+func (p *pass) unreadable(err error) error {
+	if !answered(err) || classify(err) != err {
+		return fmt.Errorf("opening the source folder: %w", err)
+	}
+	return &folderError{migration.NeedsPerson("folder-unreadable", fmt.Sprintf("the source doesn't open its folder %q: %v", p.name, err),
+		"give the sign-in the right to read it, or leave the folder out of the copy (copy.exclude)", err)}
+}
+
+// folderError keeps one folder from being copied, and no other.
+type folderError struct{ error }
+
+func (e *folderError) Unwrap() error { return e.error }
+
+// leaveOutFolder counts a folder that a rule leaves out.
+func (p *pass) leaveOutFolder(ctx context.Context) error {
+	status, err := p.src.status(ctx, p.wire, []string{"MESSAGES", "UIDNEXT", "UIDVALIDITY"})
+	if err != nil {
+		return p.unreadable(err)
+	}
+	p.ledger.change(func(s *migration.FolderState) {
+		s.UIDValidity = uint32(status["UIDVALIDITY"])
+		s.Account = migration.Account{Source: int(status["MESSAGES"]), LeftOut: int(status["MESSAGES"])}
+		if next := status["UIDNEXT"]; next > 0 {
+			s.Cursor = uint32(next - 1)
+		}
+	})
+	p.ledger.complete = true
+	return nil
+}
+
+// status asks for a folder's figures without opening it.
+func (s *session) status(ctx context.Context, wire string, items []string) (map[string]uint64, error) {
+	figures := map[string]uint64{}
+	_, err := s.Send(statusCommand(wire, items, figures)).Wait(ctx)
+	return figures, err
+}
+
+func statusCommand(wire string, items []string, figures map[string]uint64) *imapwire.Command {
+	return &imapwire.Command{
+		Name:  "STATUS",
+		Names: []string{"STATUS"},
+		Args: func(w *imapwire.Writer) error {
+			w.SP()
+			w.AString(wire)
+			w.Raw(" (" + strings.Join(items, " ") + ")")
+			return nil
+		},
+		Data: func(d *imapwire.Response) error {
+			if err := d.SP(); err != nil {
+				return err
+			}
+			if _, err := d.AString(); err != nil {
+				return err
+			}
+			if err := d.SP(); err != nil {
+				return err
+			}
+			return readStatusItems(d, figures)
+		},
+	}
+}
+
+// readStatusItems reads (MESSAGES 3 UIDNEXT 4 ...).
+func readStatusItems(d *imapwire.Response, figures map[string]uint64) error {
+	return d.List(func() error {
+		item, err := d.Word()
+		if err != nil {
+			return err
+		}
+		if err := d.SP(); err != nil {
+			return err
+		}
+		if c, err := d.Peek(); err != nil || c < '0' || c > '9' {
+			return errors.Join(err, d.Skip())
+		}
+		figures[item], err = d.Number()
+		return err
+	})
+}
+
+// selectTarget opens the target folder, and makes it and subscribes to it if it isn't there: clients show subscribed
+// folders only.
+func (p *pass) selectTarget(ctx context.Context) (*selected, error) {
+	wire := imapwire.EncodeUTF7(p.target)
+	to, command := p.tgt.selectFolder("SELECT", wire)
+	_, err := command.Wait(ctx)
+	if err == nil || !answered(err) || classify(err) != err {
+		if err != nil {
+			err = fmt.Errorf("opening the target folder %q: %w", p.target, err)
+		}
+		return to, err
+	}
+	name := func(w *imapwire.Writer) error {
+		w.SP()
+		w.AString(wire)
+		return nil
+	}
+	create := p.tgt.Send(&imapwire.Command{Name: "CREATE", Args: name})
+	_, createErr := create.Wait(ctx)
+	if createErr != nil && (!answered(createErr) || classify(createErr) != createErr) {
+		return nil, fmt.Errorf("making the target folder %q: %w", p.target, createErr)
+	}
+	subscribe := p.tgt.Send(&imapwire.Command{Name: "SUBSCRIBE", Args: name})
+	to, command = p.tgt.selectFolder("SELECT", wire)
+	_, err = command.Wait(ctx)
+	if err != nil && answered(err) && classify(err) == err {
+		return nil, &folderError{migration.NeedsPerson("folder-refused",
+			fmt.Sprintf("the target can't take the folder %q as %q: %v; %v", p.name, p.target, createErr, err),
+			"rename the folder at the source, or make one of that name at the target", err)}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the target folder %q: %w", p.target, err)
+	}
+	if _, err := subscribe.Wait(ctx); err != nil && !answered(err) {
+		return nil, fmt.Errorf("subscribing to the target folder %q: %w", p.target, err)
+	}
+	return to, nil
+}
+
+// validity compares both folders' UIDVALIDITY with the state's. Where one has changed its UIDs mean nothing any more,
+// and everything is matched anew: nothing that is there is copied again, and nothing is deleted.
+func (p *pass) validity() {
+	s := p.ledger.look()
+	sourceNew := s.UIDValidity != 0 && p.from.uidValidity != s.UIDValidity
+	targetNew := s.TargetUIDValidity != 0 && p.to.uidValidity != s.TargetUIDValidity
+	if sourceNew {
+		p.observe("source-uidvalidity-changed", 1)
+		p.ledger.forget(p.from.uidValidity)
+	}
+	if targetNew {
+		p.observe("target-uidvalidity-changed", 1)
+		p.ledger.forgetPairs()
+	}
+	p.rematch = sourceNew || targetNew
+	p.ledger.change(func(s *migration.FolderState) {
+		s.UIDValidity, s.TargetUIDValidity = p.from.uidValidity, p.to.uidValidity
+		if p.rematch {
+			s.Baseline, s.TargetHigh = 0, 0
+		}
+	})
+}
+
+// scan finds what the folder holds: what is above the cursor, and all of it where the counts don't add up or flags can't
+// be told otherwise.
+func (p *pass) scan(ctx context.Context) error {
+	s := p.ledger.look()
+	p.flags = map[uint32][]string{}
+	take := func(f fetched) error {
+		p.flags[f.uid] = f.flags
+		return nil
+	}
+	if p.from.exists > 0 {
+		from := s.Cursor + 1
+		if p.rematch {
+			from = 1
+		}
+		if err := p.src.fetch(ctx, fmt.Sprintf("%d:*", from), "(UID FLAGS)", take); err != nil {
+			return err
+		}
+		for uid := range p.flags { // n:* means the last message where n is above it
+			if uid < from {
+				delete(p.flags, uid)
+			}
+		}
+	}
+	p.fresh = len(p.flags)
+	byModSeq := s.ModSeq > 0 && p.from.modSeq > 0
+	switch {
+	case s.Cursor == 0 || p.rematch:
+		p.whole = true
+	case p.from.exists != s.Account.Source+p.fresh || !p.o.AddOnly && !byModSeq:
+		p.whole = true
+		if p.from.exists > 0 {
+			if err := p.src.fetch(ctx, fmt.Sprintf("1:%d", s.Cursor), "(UID FLAGS)", take); err != nil {
+				return err
+			}
+		}
+	}
+	if err := p.scanFlags(ctx, s, byModSeq, take); err != nil {
+		return err
+	}
+	p.enter(s)
+	return nil
+}
+
+// scanFlags looks at messages below the cursor whose flags matter: those that changed, and the exceptions.
+func (p *pass) scanFlags(ctx context.Context, s migration.FolderState, byModSeq bool, take func(fetched) error) error {
+	if s.Cursor == 0 || p.rematch {
+		return nil
+	}
+	switch {
+	case byModSeq && p.from.modSeq > s.ModSeq && p.from.exists > 0:
+		set := fmt.Sprintf("1:%d", s.Cursor)
+		err := p.src.fetch(ctx, set, fmt.Sprintf("(UID FLAGS) (CHANGEDSINCE %d)", s.ModSeq), func(f fetched) error {
+			if f.uid <= s.Cursor {
+				p.changed = append(p.changed, f.uid)
+			}
+			return take(f)
+		})
+		if err != nil {
+			return err
+		}
+	case !byModSeq:
+		for uid := range p.flags {
+			if uid <= s.Cursor {
+				p.changed = append(p.changed, uid)
+			}
+		}
+	}
+	if p.whole {
+		return nil
+	}
+	return p.src.fetchAll(ctx, p.ledger.todo(), "(UID FLAGS)", take)
+}
+
+// enter tells the ledger what there is to do.
+func (p *pass) enter(s migration.FolderState) {
+	var order []uint32
+	for uid := range p.flags {
+		if uid > s.Cursor {
+			order = append(order, uid)
+		}
+	}
+	slices.Sort(order)
+	top := s.Cursor
+	if len(order) > 0 {
+		top = order[len(order)-1]
+	}
+	if p.from.uidNext > 0 && p.from.uidNext-1 > top && p.o.Poison == nil {
+		top = p.from.uidNext - 1
+	}
+	p.ledger.begin(order, top)
+	if p.rematch {
+		for uid := range p.flags {
+			if uid <= s.Cursor {
+				p.ledger.reopen(uid)
+			}
+		}
+	}
+	for uid, flags := range p.flags {
+		switch deleted := hasFlag(flags, `\Deleted`) && !p.o.Rules.Deleted; {
+		case !deleted:
+			p.ledger.takeIn(uid)
+		case p.ledger.undone(uid):
+			p.ledger.leaveOut(uid)
+		}
+	}
+	if p.whole {
+		p.ledger.miss(p.flags)
+	}
+}
+
+// finish closes the folder's account.
+func (p *pass) finish() {
+	if len(p.ledger.todo()) > 0 || p.o.Poison != nil {
+		return
+	}
+	if p.whole {
+		p.ledger.recount(p.flags)
+	} else {
+		p.ledger.change(func(s *migration.FolderState) { s.Account.Source += p.fresh })
+	}
+	p.ledger.change(func(s *migration.FolderState) { s.ModSeq = p.from.modSeq })
+	high := p.ledger.look().TargetHigh
+	for _, other := range p.siblings(p.ledger) {
+		if other.settled && other.look().TargetHigh < high { // what came since is this folder's
+			other.change(func(s *migration.FolderState) { s.TargetHigh = high })
+		}
+	}
+	p.ledger.complete = true
+}
+
+func hasFlag(flags []string, flag string) bool {
+	return slices.ContainsFunc(flags, func(have string) bool { return strings.EqualFold(have, flag) })
+}

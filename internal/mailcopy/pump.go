@@ -1,0 +1,333 @@
+package mailcopy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/mailferry/mailferry/internal/imapwire"
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+const (
+	// windowBytes and windowMessages bound what has been sent to the target and not been answered.
+	windowBytes    = 8 << 20
+	windowMessages = 128
+	// batch is how many messages one FETCH asks for; two are on their way at a time.
+	batch = 200
+	// refusalsInARow is how many refused appends end a connection: Exchange hangs up at about ten.
+	refusalsInARow = 8
+	// readBackAfter is how many appends wait for their UIDs to be read back where the target doesn't tell them.
+	readBackAfter = 200
+)
+
+var errRefusals = errors.New("the target refused one message after the other")
+
+// pump carries messages of one folder from the source's connection to the target's: the source's reading goroutine reads a
+// FETCH response and writes the APPEND, the target's reads the answers. At most the window is on its way, so memory is
+// bounded, and a slow target holds the source back.
+type pump struct {
+	*pass
+	ctx     context.Context
+	pending uids   // what was asked for and has not come yet
+	buffer  []byte // holds the head of the message that is being read
+	wire    string
+
+	mu       sync.Mutex
+	wake     *sync.Cond
+	flight   int   // appends sent and not answered
+	octets   int64 // theirs
+	refusals int   // in a row
+	err      error // why nothing more may be sent
+	suspect  uint32
+	unread   []unread // appended, target UID unknown, in order
+	reading  bool     // a read-back is on its way
+	lost     bool     // a read-back did not come out even
+}
+
+// unread is an append whose UID the target did not tell.
+type unread struct {
+	uid  uint32
+	when int64
+	size int64
+}
+
+// copy copies what is to be done.
+func (p *pass) copy(ctx context.Context) error {
+	todo := p.ledger.todo()
+	if p.o.Poison != nil {
+		todo = only(todo, p.o.Poison.UID)
+	}
+	p.expect(p.ledger, len(todo))
+	if len(todo) == 0 {
+		return nil
+	}
+	u := &pump{pass: p, ctx: ctx, pending: uids{}, wire: imapwire.EncodeUTF7(p.target)}
+	u.wake = sync.NewCond(&u.mu)
+	defer context.AfterFunc(ctx, u.rouse)()
+	defer context.AfterFunc(p.hard, u.rouse)()
+	err := u.fetchAll(todo)
+	if err == nil {
+		err = u.fetchMissing()
+	}
+	if err != nil {
+		u.fail(err, 0)
+	}
+	// What was sent is waited for whatever happened: the answers are worth knowing.
+	drained := u.drain()
+	if err == nil || errors.Is(err, errSlice) || drained != nil && u.tgt.Err() != nil {
+		if drained != nil {
+			err = drained
+		}
+	}
+	if known := u.resolve(); err == nil {
+		err = known
+	}
+	if p.o.Poison != nil && err != nil && p.stopped() == nil {
+		return u.poisoned(err)
+	}
+	return u.blame(err)
+}
+
+func only(todo []uint32, uid uint32) []uint32 {
+	for _, have := range todo {
+		if have == uid {
+			return []uint32{uid}
+		}
+	}
+	return nil
+}
+
+// blame names the message that was under way when an error came.
+func (u *pump) blame(err error) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if err == nil || u.suspect == 0 || errors.Is(err, errRefusals) {
+		return err
+	}
+	return at(u.name, u.suspect, err)
+}
+
+// poisoned gives the message up that was tried alone.
+func (u *pump) poisoned(err error) error {
+	var later *migration.LaterError
+	if _, problem := migration.AsProblem(err); problem || errors.As(classify(err), &later) {
+		return err
+	}
+	r := *u.o.Poison
+	r.Kind = "poison"
+	if said := words(err); said != "" {
+		r.Words = said
+	} else if r.Words == "" {
+		r.Words = err.Error()
+	}
+	u.engine.refuse(u.ledger, r)
+	return nil
+}
+
+// fetchAll asks for the messages in batches, the next one always before the last has come.
+func (u *pump) fetchAll(todo []uint32) error {
+	var before *imapwire.Command
+	for len(todo) > 0 {
+		n := min(batch, len(todo))
+		command := u.ask(todo[:n])
+		todo = todo[n:]
+		if before != nil {
+			if err := u.fetched(before); err != nil {
+				return err
+			}
+		}
+		before = command
+	}
+	return u.fetched(before)
+}
+
+// ask sends a FETCH for at most a batch of messages.
+func (u *pump) ask(list []uint32) *imapwire.Command {
+	u.mu.Lock()
+	for _, uid := range list {
+		u.pending[uid] = true
+	}
+	u.mu.Unlock()
+	command := fetchCommand(uidSets(list, 0)[0], "(UID FLAGS INTERNALDATE BODY.PEEK[])", nil)
+	command.Data = u.data
+	return u.src.Send(command)
+}
+
+// fetched waits for a FETCH. That some of its messages can't be had is seen to later.
+func (u *pump) fetched(command *imapwire.Command) error {
+	_, err := command.Wait(u.ctx)
+	if err == nil || answered(err) && classify(err) == err {
+		return nil
+	}
+	var syntax *imapwire.SyntaxError
+	var limit *imapwire.LimitError
+	if errors.As(err, &syntax) || errors.As(err, &limit) {
+		return nil
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.err != nil {
+		return u.err
+	}
+	return fmt.Errorf("fetching from the source: %w", err)
+}
+
+// fetchMissing asks once more, one by one, for what didn't come. What is still there and doesn't come then is broken at
+// the source.
+func (u *pump) fetchMissing() error {
+	for _, uid := range u.missing() {
+		command := u.ask([]uint32{uid})
+		if err := u.fetched(command); err != nil {
+			return err
+		}
+		if !u.isPending(uid) {
+			continue
+		}
+		here := false
+		err := u.src.fetch(u.ctx, fmt.Sprint(uid), "(UID)", func(f fetched) error {
+			here = here || f.uid == uid
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if !here {
+			u.ledger.gone(uid)
+			continue
+		}
+		said := "the server lists the message and doesn't give it out"
+		if _, err := command.Wait(u.ctx); err != nil {
+			said = err.Error()
+		}
+		u.engine.refuse(u.ledger, migration.Refusal{Folder: u.name, UID: uid, Kind: "source-broken", Words: said})
+	}
+	return nil
+}
+
+func (u *pump) missing() []uint32 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.pending.sorted()
+}
+
+func (u *pump) isPending(uid uint32) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.pending[uid]
+}
+
+// data takes a FETCH response. Flags and date are asked for before the body and mostly come so; where they don't, the body
+// is kept until they have.
+func (u *pump) data(d *imapwire.Response) error {
+	var early []byte
+	var have, sent bool
+	f, err := readFetch(d, func(f *fetched, l *imapwire.Literal, text string, ok bool) error {
+		if !ok {
+			return nil
+		}
+		var body io.Reader = strings.NewReader(text)
+		size := int64(len(text))
+		if l != nil {
+			body, size = l, l.Size
+		}
+		if f.uid != 0 && f.date != "" && f.flags != nil {
+			sent = true
+			return u.message(*f, body, size)
+		}
+		var err error
+		early, err = io.ReadAll(body)
+		have = true
+		return err
+	})
+	if err == nil && have && !sent && f.uid != 0 {
+		err = u.message(f, strings.NewReader(string(early)), int64(len(early)))
+	}
+	return err
+}
+
+// message sends one message on. An error ends the source's connection.
+func (u *pump) message(f fetched, body io.Reader, size int64) error {
+	if !u.isPending(f.uid) {
+		return nil // nobody asked for it
+	}
+	if err := u.admit(f.uid, size); err != nil {
+		return err
+	}
+	u.mu.Lock()
+	delete(u.pending, f.uid)
+	u.mu.Unlock()
+	m, buffer, err := readMessage(f, body, size, u.buffer)
+	u.buffer = buffer
+	if err != nil {
+		return fmt.Errorf("reading a message of the source: %w", err)
+	}
+	return u.append(m)
+}
+
+// admit waits until there is room on the way to the target for a message of that size.
+func (u *pump) admit(uid uint32, size int64) error {
+	u.mu.Lock()
+	full := func() bool {
+		return u.flight > 0 && (u.flight >= windowMessages || u.octets+size > windowBytes)
+	}
+	if full() {
+		u.mu.Unlock()
+		u.tgt.Flush()
+		u.mu.Lock()
+	}
+	for full() && u.err == nil && u.ctx.Err() == nil && u.hard.Err() == nil {
+		u.wake.Wait()
+	}
+	err := u.err
+	ask := len(u.unread) >= readBackAfter && !u.reading && !u.lost
+	u.mu.Unlock()
+	if err == nil {
+		err = u.stopped()
+	}
+	if err != nil {
+		u.fail(err, 0)
+		return err
+	}
+	if ask {
+		u.readBack()
+	}
+	return nil
+}
+
+// fail ends the pump for the first reason given. The first message known to be under way then is the suspect.
+func (u *pump) fail(err error, uid uint32) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.suspect == 0 {
+		u.suspect = uid
+	}
+	if u.err == nil {
+		u.err = err
+	}
+	u.wake.Broadcast()
+}
+
+// rouse wakes whoever waits, to look at the contexts again.
+func (u *pump) rouse() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.wake.Broadcast()
+}
+
+// drain waits for the answers to everything that was sent.
+func (u *pump) drain() error {
+	u.tgt.Flush()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for u.flight > 0 && u.hard.Err() == nil {
+		u.wake.Wait()
+	}
+	if u.err != nil {
+		return u.err
+	}
+	return u.hard.Err()
+}

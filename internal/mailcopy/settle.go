@@ -1,0 +1,171 @@
+package mailcopy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+// settleTarget looks at what the target holds above the recorded TargetHigh, and takes for copied what turns out to be the
+// copy of a message that is still to be done: a predecessor died, or the target held mail before the first pass.
+func (p *pass) settleTarget(ctx context.Context) error {
+	next, err := p.targetNext(ctx)
+	if err != nil {
+		return err
+	}
+	s := p.ledger.look()
+	first := s.Baseline == 0
+	if first {
+		p.ledger.change(func(s *migration.FolderState) { s.Baseline = max(next, 1) })
+	}
+	candidates, err := p.candidates(ctx)
+	if err != nil {
+		return err
+	}
+	if next-1 > s.TargetHigh && p.to.exists > 0 && len(candidates) > 0 {
+		doubtful, err := p.doubtful(ctx, s.TargetHigh)
+		if err != nil {
+			return err
+		}
+		if err := p.align(ctx, candidates, doubtful); err != nil {
+			return err
+		}
+	}
+	if p.rematch {
+		if err := p.leaveUnmatched(ctx); err != nil {
+			return err
+		}
+	}
+	p.ledger.change(func(s *migration.FolderState) { s.TargetHigh = max(s.TargetHigh, next-1) })
+	p.ledger.settled = true
+	return nil
+}
+
+// targetNext is the target's UIDNEXT, asked for by the last UID where the server didn't tell.
+func (p *pass) targetNext(ctx context.Context) (uint32, error) {
+	if p.to.uidNext > 0 || p.to.exists == 0 {
+		return max(p.to.uidNext, 1), nil
+	}
+	var last uint32
+	err := p.tgt.fetch(ctx, "*", "(UID)", func(f fetched) error {
+		last = max(last, f.uid)
+		return nil
+	})
+	return last + 1, err
+}
+
+// candidates are the source UIDs whose copies may be among what is in doubt: what is to be done, and what was copied but
+// has lost its target UID, since Exchange gives a message a new one with its flags.
+func (p *pass) candidates(ctx context.Context) ([]uint32, error) {
+	candidates := p.ledger.todo()
+	sourceOf := map[uint32]uint32{}
+	var targets []uint32
+	for _, uid := range p.ledger.marked() {
+		if target, ok := p.ledger.target(uid); ok {
+			sourceOf[target] = uid
+			targets = append(targets, target)
+		}
+	}
+	slices.Sort(targets)
+	err := p.tgt.fetchAll(ctx, targets, "(UID)", func(f fetched) error {
+		delete(sourceOf, f.uid)
+		return nil
+	})
+	for _, uid := range sourceOf {
+		candidates = append(candidates, uid)
+	}
+	slices.Sort(candidates)
+	return candidates, err
+}
+
+// doubtful fetches the identities of the target's messages above a UID that aren't known as copies, of this folder or of
+// another that shares the target folder.
+func (p *pass) doubtful(ctx context.Context, above uint32) ([]identity, error) {
+	claimed := p.ledger.targets()
+	for _, other := range p.siblings(p.ledger) {
+		for uid := range other.targets() {
+			claimed[uid] = true
+		}
+	}
+	var unknown []uint32
+	err := p.tgt.fetch(ctx, fmt.Sprintf("%d:*", above+1), "(UID)", func(f fetched) error {
+		if f.uid > above && !claimed[f.uid] {
+			unknown = append(unknown, f.uid)
+		}
+		return nil
+	})
+	if err != nil || len(unknown) == 0 {
+		return nil, err
+	}
+	slices.Sort(unknown)
+	found, err := p.tgt.identities(ctx, slices.Compact(unknown))
+	sortIdentities(found)
+	return found, err
+}
+
+func sortIdentities(list []identity) {
+	slices.SortFunc(list, func(a, b identity) int { return int(int64(a.uid) - int64(b.uid)) })
+}
+
+// alignChunk is how many source messages at least are looked at for what is in doubt.
+const alignChunk = 500
+
+// align matches source messages with the target's in doubt. Appends went out in order, so what was appended is at the
+// beginning of what was to be done: a chunk of which nothing is found ends the search, unless everything is in doubt.
+func (p *pass) align(ctx context.Context, candidates []uint32, doubtful []identity) error {
+	everything := p.ledger.look().TargetHigh == 0
+	size := max(alignChunk, 2*len(doubtful))
+	for len(candidates) > 0 && len(doubtful) > 0 {
+		n := min(size, len(candidates))
+		source, err := p.src.identities(ctx, candidates[:n])
+		if err != nil {
+			return err
+		}
+		candidates = candidates[n:]
+		sortIdentities(source)
+		found := p.take(source, doubtful)
+		if len(found) == 0 && !everything {
+			return nil
+		}
+		doubtful = slices.DeleteFunc(doubtful, func(m identity) bool { return found[m.uid] })
+	}
+	return nil
+}
+
+// take records those of the source messages that are found, and returns the target UIDs that were.
+func (p *pass) take(source, doubtful []identity) uids {
+	found := uids{}
+	baseline := p.ledger.look().Baseline
+	for i, j := range match(source, doubtful, p.o.KeepsBytes) {
+		if j < 0 {
+			continue
+		}
+		m, target := source[i], doubtful[j].uid
+		found[target] = true
+		p.ledger.copied(m.uid, target, m.size)
+		if target < baseline {
+			continue
+		}
+		p.done(p.name, 1, m.size)
+		if p.tgt.exchange && hasFlag(m.flags, `\Flagged`) {
+			p.ledger.mark(m.uid)
+		}
+	}
+	return found
+}
+
+// leaveUnmatched is for what remains of a folder that was matched anew. What was copied once, and is not at the target of
+// a mailbox in use, has been deleted or filed by somebody: it isn't brought back.
+func (p *pass) leaveUnmatched(ctx context.Context) error {
+	if !p.o.AddOnly || p.o.Since.IsZero() {
+		return nil
+	}
+	return p.src.fetchAll(ctx, p.ledger.todo(), "(UID INTERNALDATE)", func(f fetched) error {
+		if when, ok := f.when(); ok && when.Before(p.o.Since) {
+			p.ledger.gone(f.uid)
+		}
+		return nil
+	})
+}
