@@ -138,7 +138,7 @@ func (s *starter) follow(cmd *cobra.Command, l link, tenant string, f statusFlag
 	if file, ok := out.(*os.File); ok && !f.json && term.IsTerminal(int(file.Fd())) {
 		return s.screen(cmd.Context(), l, tenant, file, f.every)
 	}
-	found := false
+	found := false // an interruption ends a watch that has shown something, and is no failure
 	for status, err := range l.Watch(cmd.Context(), tenant, f.every) {
 		switch {
 		case err != nil && !found:
@@ -159,6 +159,9 @@ func (s *starter) follow(cmd *cobra.Command, l link, tenant string, f statusFlag
 		if status.Closed != "" {
 			return outcome(status)
 		}
+	}
+	if found {
+		return nil
 	}
 	return cmd.Context().Err()
 }

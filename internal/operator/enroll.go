@@ -98,29 +98,50 @@ func explainEnroll(tenant string, err error) error {
 func (o *Operator) update(ctx context.Context, wait time.Duration, id, name string, in, out any) error {
 	limited, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	handle, err := o.temporal.UpdateWorkflow(limited, client.UpdateWorkflowOptions{
+	for {
+		err := o.updateOnce(limited, id, name, in, out)
+		var (
+			refused *temporal.ApplicationError
+			timeout *client.WorkflowUpdateServiceTimeoutOrCanceledError
+		)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.As(err, &refused):
+			return &Error{Kind: Refused, Text: refused.Message(), Cause: err}
+		case errors.As(err, &timeout) || noAnswer(err):
+			return o.silence(ctx, wait, err)
+		case isNotFound(err):
+			if !o.goesOn(ctx, id) {
+				return o.ended(ctx, id, err)
+			}
+			// It went on as a new run in this very moment, and the new one has to be asked.
+			time.Sleep(pause)
+		default:
+			return Translate(err)
+		}
+	}
+}
+
+// pause is how long to wait before a workflow that has just begun a new run is asked again.
+const pause = 200 * time.Millisecond
+
+func (o *Operator) updateOnce(ctx context.Context, id, name string, in, out any) error {
+	handle, err := o.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: id, UpdateName: name, Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
-	if err == nil {
-		err = handle.Get(limited, out)
+	if err != nil {
+		return err
 	}
-	var (
-		refused *temporal.ApplicationError
-		timeout *client.WorkflowUpdateServiceTimeoutOrCanceledError
-	)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.As(err, &refused):
-		return &Error{Kind: Refused, Text: refused.Message(), Cause: err}
-	case errors.As(err, &timeout) || noAnswer(err):
-		return o.silence(ctx, wait, err)
-	case isNotFound(err):
-		return o.ended(ctx, id, err)
-	}
-	return Translate(err)
+	return handle.Get(ctx, out)
+}
+
+// goesOn reports whether the workflow is running.
+func (o *Operator) goesOn(ctx context.Context, id string) bool {
+	response, err := o.temporal.DescribeWorkflowExecution(ctx, id, "")
+	return err == nil && response.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
 }
 
 // silence explains why nobody answered.

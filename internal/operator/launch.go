@@ -70,7 +70,8 @@ func (o *Operator) start(ctx context.Context, plan migration.Plan, rec record, b
 	if err == nil && last.running() {
 		return last, true, sameOrRefuse(plan.Tenant, last, rec)
 	}
-	rec.Launch = nextLaunch(o.now(), last.record.Launch)
+	rec.Started = o.now().UTC()
+	rec.Launch = nextLaunch(rec.Started, last.record.Launch)
 	run, err := o.temporal.ExecuteWorkflow(ctx, o.startOptions(plan, rec, batches), workflows.TenantType,
 		workflows.TenantInput{Plan: plan, Launch: rec.Launch})
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
@@ -161,7 +162,7 @@ func sameOrRefuse(tenant string, e execution, rec record) error {
 		what = "another plan and another list of mailboxes"
 	}
 	text := fmt.Sprintf("%s is running already, with %s: launch %s of %s, %d mailboxes, started %s", tenant, what,
-		e.record.Launch, e.record.Organisation, e.record.Rows, e.started.UTC().Format("2006-01-02 15:04 UTC"))
+		e.record.Launch, e.record.Organisation, e.record.Rows, e.record.Started.UTC().Format("2006-01-02 15:04 UTC"))
 	if e.memo.Step.Valid() {
 		text += fmt.Sprintf(", at step %d (%s)", e.memo.Step, e.memo.Step.Title())
 	}

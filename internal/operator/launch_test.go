@@ -70,7 +70,7 @@ func TestLaunch(t *testing.T) {
 func launchedBefore(t *testing.T, f *fake, state enumspb.WorkflowExecutionStatus, enrolled bool) {
 	t.Helper()
 	plan, rows := contoso("mfbox1:a:first")
-	rec := record{Launch: "20261123-4", Organisation: "Contoso Ltd", Rows: len(rows)}
+	rec := record{Launch: "20261123-4", Started: began, Organisation: "Contoso Ltd", Rows: len(rows)}
 	rec.Import, _ = Import(rows)
 	rec.Plan, _ = digest(plan)
 	memo := workflows.Memo{State: migration.Running, Step: migration.StepMigrate, States: make([]migration.State, 11)}

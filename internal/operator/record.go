@@ -9,7 +9,6 @@ import (
 
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
-	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/mailferry/mailferry/internal/migration"
@@ -21,8 +20,10 @@ const memoLaunch = "launch"
 
 // record is what a launch leaves in the tenant's memo, so that a later call knows what runs without a worker.
 type record struct {
-	Launch       string `json:"launch"`
-	Organisation string `json:"organisation"`
+	Launch string `json:"launch"`
+	// Started is when it was launched; the run that goes on may have begun later.
+	Started      time.Time `json:"started"`
+	Organisation string    `json:"organisation"`
 	// Import and Plan tell the same list and the same plan from others; neither is made from a secret.
 	Import  string `json:"import"`
 	Plan    string `json:"plan"`
@@ -32,12 +33,11 @@ type record struct {
 
 // execution is a tenant's latest run as the server describes it.
 type execution struct {
-	runID   string
-	state   enumspb.WorkflowExecutionStatus
-	started time.Time
-	ended   time.Time
-	record  record
-	memo    workflows.Memo
+	runID  string
+	state  enumspb.WorkflowExecutionStatus
+	ended  time.Time
+	record record
+	memo   workflows.Memo
 }
 
 func (e execution) running() bool { return e.state == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING }
@@ -71,8 +71,7 @@ func (o *Operator) describe(ctx context.Context, tenant string) (execution, erro
 		}
 	}
 	e := execution{
-		runID: info.GetExecution().GetRunId(), state: info.GetStatus(),
-		started: firstStart(info), ended: timeOf(info.GetCloseTime()),
+		runID: info.GetExecution().GetRunId(), state: info.GetStatus(), ended: timeOf(info.GetCloseTime()),
 	}
 	if err := o.readMemo(info.GetMemo(), memoLaunch, &e.record); err != nil {
 		return e, err
@@ -90,14 +89,6 @@ func (o *Operator) readMemo(memo *commonpb.Memo, name string, into any) error {
 		return fmt.Errorf("the memo %q cannot be read: %w", name, err)
 	}
 	return nil
-}
-
-// firstStart is when the first run of a chain of continue-as-new began.
-func firstStart(info *workflowpb.WorkflowExecutionInfo) time.Time {
-	if t := timeOf(info.GetExecutionTime()); !t.IsZero() && t.Before(timeOf(info.GetStartTime())) {
-		return t
-	}
-	return timeOf(info.GetStartTime())
 }
 
 func timeOf(t interface {

@@ -98,7 +98,7 @@ func (o *Operator) explainQuery(ctx context.Context, id string, err error) error
 func (o *Operator) remembered(ctx context.Context, tenant string, e execution, s Status, why error) Status {
 	m := e.memo
 	s.Tenant, s.Organisation, s.Launch = tenant, e.record.Organisation, e.record.Launch
-	s.State, s.Started, s.Doing, s.Totals = m.State, e.started, m.Doing, m.Totals
+	s.State, s.Started, s.Doing, s.Totals = m.State, e.record.Started, m.Doing, m.Totals
 	s.WaitingCount, s.Modified = m.Waiting, m.Modified
 	s.Note = "no worker is running, so nothing goes on and this is the last that is known"
 	if !e.running() {

@@ -7,6 +7,7 @@ import (
 
 	commonpb "go.temporal.io/api/common/v1"
 	failurepb "go.temporal.io/api/failure/v1"
+	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -128,6 +129,22 @@ func TestApprove(t *testing.T) {
 	}
 	if _, err := o.Approve(t.Context(), "contoso", workflows.Decision{By: "grace"}); !IsKind(err, Invalid) {
 		t.Errorf("without a digest: %v", err)
+	}
+}
+
+// TestUpdateFollowsANewRun: a workflow that goes on as a new run closes the old one under an update.
+func TestUpdateFollowsANewRun(t *testing.T) {
+	f := newFake()
+	launchedBefore(t, f, isRunning, true)
+	calls := 0
+	f.update = func(client.UpdateWorkflowOptions) (any, error) {
+		if calls++; calls == 1 {
+			return nil, serviceerror.NewNotFound("workflow execution already completed")
+		}
+		return workflows.ApproveResult{Digest: "4f1d"}, nil
+	}
+	if _, err := operatorOf(f).Approve(t.Context(), "contoso", workflows.Decision{Digest: "4f1d", By: "grace"}); err != nil || calls != 2 {
+		t.Errorf("%d calls, %v", calls, err)
 	}
 }
 
