@@ -51,8 +51,10 @@ func (o *Operator) Status(ctx context.Context, tenant string) (Status, error) {
 		return s, ctx.Err()
 	}
 	if err == nil {
-		s.Worker = true
-		s.WaitingCount = len(s.Waiting)
+		s.Worker, s.WaitingCount = true, len(s.Waiting)
+		for _, wave := range s.Waves {
+			s.WaitingCount += max(0, wave.WaitingCount-len(wave.Waiting)) // the waves name only the first
+		}
 		return s, nil
 	}
 	return o.remembered(ctx, tenant, e, s, err), nil

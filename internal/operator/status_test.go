@@ -30,6 +30,13 @@ func TestStatusByAWorker(t *testing.T) {
 	if !s.Worker || s.Totals.Mailboxes != 3 || s.Note != "" || s.NeedsPerson() {
 		t.Errorf("status %+v", s)
 	}
+	one := workflows.Waiting{Mailbox: "ada@contoso.com"}
+	f.answers["contoso"] = workflows.Status{Waiting: []workflows.Waiting{{}, one}, Waves: []workflows.WaveStatus{
+		{Waiting: []workflows.Waiting{one}, WaitingCount: 30}, {WaitingCount: 0},
+	}}
+	if s, err = operatorOf(f).Status(t.Context(), "contoso"); err != nil || s.WaitingCount != 31 || !s.NeedsPerson() {
+		t.Errorf("%d things wait, %v; 31 do", s.WaitingCount, err)
+	}
 }
 
 func TestStatusWithoutAWorker(t *testing.T) {
