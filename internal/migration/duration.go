@@ -13,13 +13,20 @@ type Duration time.Duration
 // D returns the duration as the standard library's type.
 func (d Duration) D() time.Duration { return time.Duration(d) }
 
-// String writes whole days as "14d" and everything else as time.Duration does.
+// String writes whole days as "14d" and everything else as time.Duration does, without units that are zero: "15m".
 func (d Duration) String() string {
 	const day = 24 * time.Hour
 	if t := time.Duration(d); t != 0 && t%day == 0 {
 		return strconv.FormatInt(int64(t/day), 10) + "d"
 	}
-	return time.Duration(d).String()
+	s := time.Duration(d).String()
+	if short, ok := strings.CutSuffix(s, "m0s"); ok {
+		s = short + "m"
+	}
+	if short, ok := strings.CutSuffix(s, "h0m"); ok {
+		s = short + "h"
+	}
+	return s
 }
 
 // MarshalText implements encoding.TextMarshaler.
