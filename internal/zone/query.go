@@ -211,8 +211,9 @@ func (c *Client) direct(ctx context.Context, s server, name string, kind uint16)
 		switch {
 		case err != nil:
 			failed = err
-		case answer.Rcode == dns.RcodeSuccess && !answer.Authoritative && len(answer.Answer) == 0:
-			failed = fmt.Errorf("%s does not serve the zone of %s", s.name, plainName(name))
+		case (answer.Rcode == dns.RcodeSuccess || answer.Rcode == dns.RcodeNameError) && !answer.Authoritative:
+			// A referral, or a resolver, whose TTLs are what is left of them.
+			failed = fmt.Errorf("%s is no authoritative server of %s", s.name, plainName(name))
 		default:
 			return answer, nil
 		}

@@ -285,6 +285,10 @@ func TestServersFoundByNS(t *testing.T) {
 	if err != nil || len(missing) != 2 || missing[0] != want[0] || !strings.HasPrefix(missing[1], want[1]) {
 		t.Errorf("missing %q, %v", missing, err)
 	}
+	byResolver := New(Config{Authoritative: []string{resolver.Address}})
+	if _, err := byResolver.Read(ctx, "contoso.com", "MX"); err == nil {
+		t.Error("read a TTL from a cache")
+	}
 	c.config.Server = second.Address
 	if err := c.Apply(ctx, migration.Change{Before: old, After: after}); err != nil {
 		t.Fatal(err)
