@@ -59,7 +59,7 @@ func TestCopyBetweenDovecots(t *testing.T) {
 	}
 	for _, f := range state.Folders {
 		if runs, err := f.Pairs.Runs(); err != nil || len(runs) > 1 {
-			t.Errorf("folder %q: %d runs of pairs, %v", f.Source, len(runs), err)
+			t.Errorf("folder %q: runs of pairs %v, %v", f.Source, runs, err)
 		}
 	}
 

@@ -10,6 +10,9 @@ import (
 	"github.com/mailferry/mailferry/internal/imapwire"
 )
 
+// flagBatch is for how many messages flags are compared at a time.
+const flagBatch = 200
+
 // followFlags brings the flags of copies in line with the source's: those that could not be appended, and, while nobody
 // works in the target, those that changed since the last pass.
 func (p *pass) followFlags(ctx context.Context) error {
@@ -22,7 +25,7 @@ func (p *pass) followFlags(ctx context.Context) error {
 	}
 	marked := p.ledger.marked()
 	for len(marked) > 0 {
-		n := min(len(marked), batch)
+		n := min(len(marked), flagBatch)
 		if err := p.alignFlags(ctx, marked[:n]); err != nil {
 			return err
 		}

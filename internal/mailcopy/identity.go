@@ -3,6 +3,7 @@ package mailcopy
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"hash/maphash"
 	"io"
 	"mime"
@@ -28,6 +29,8 @@ type identity struct {
 	// under any rewriting.
 	id, exact           uint64
 	date, from, subject uint64
+	// digest is the whole message's SHA-256, where it was read.
+	digest [sha256.Size]byte
 }
 
 // identityItems asks for all of an identity.

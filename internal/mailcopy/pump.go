@@ -16,8 +16,8 @@ const (
 	// windowBytes and windowMessages bound what has been sent to the target and not been answered.
 	windowBytes    = 8 << 20
 	windowMessages = 128
-	// batch is how many messages one FETCH asks for; two are on their way at a time.
-	batch = 200
+	// batch is how many messages one FETCH asks for.
+	batch = 2000
 	// refusalsInARow is how many refused appends end a connection: Exchange hangs up at about ten.
 	refusalsInARow = 8
 	// readBackAfter is how many appends wait for their UIDs to be read back where the target doesn't tell them.
@@ -128,24 +128,21 @@ func (u *pump) poisoned(err error) error {
 	return nil
 }
 
-// fetchAll asks for the messages in batches, the next one always before the last has come.
+// fetchAll asks for the messages in batches, one after the other: two FETCHes on their way at once may be answered
+// interleaved (Dovecot does so), and the order is what tells copies apart after a crash. A batch is so large that the
+// wait between two doesn't count.
 func (u *pump) fetchAll(todo []uint32) error {
-	var before *imapwire.Command
 	for len(todo) > 0 {
-		n := min(batch, len(todo))
-		command := u.ask(todo[:n])
-		todo = todo[n:]
-		if before != nil {
-			if err := u.fetched(before); err != nil {
-				return err
-			}
+		list := fitting(todo, batch, maxSet)
+		if err := u.fetched(u.ask(list)); err != nil {
+			return err
 		}
-		before = command
+		todo = todo[len(list):]
 	}
-	return u.fetched(before)
+	return nil
 }
 
-// ask sends a FETCH for at most a batch of messages.
+// ask sends a FETCH for the messages.
 func (u *pump) ask(list []uint32) *imapwire.Command {
 	u.mu.Lock()
 	for _, uid := range list {

@@ -41,6 +41,18 @@ func uidSets(uids []uint32, limit int) []string {
 	return sets
 }
 
+// fitting is the longest beginning of the UIDs of at most count, whose set is at most limit octets long.
+func fitting(uids []uint32, count, limit int) []uint32 {
+	uids = uids[:min(count, len(uids))]
+	for {
+		sets := uidSets(uids, limit)
+		if len(sets) <= 1 {
+			return uids
+		}
+		uids = uids[:len(uids)/2]
+	}
+}
+
 // uids is a set of UIDs.
 type uids map[uint32]bool
 
