@@ -187,9 +187,9 @@ func TestNotify(t *testing.T) {
 			for name, want := range map[string]string{
 				"From": `"Contoso Ltd" <mail-team@contoso.com>`, "To": `"Ada Lovelace" <ada@contoso.com>`, "Reply-To": "<helpdesk@contoso.com>",
 				"Message-Id": "<0123.mailferry@contoso.com>", "Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All",
-				"Content-Language": "en", "Subject": "Welcome to your new mailbox",
+				"X-Mailer": "", "User-Agent": "", "Content-Language": "en", "Subject": "Welcome to your new mailbox",
 			} {
-				if values := header.Values(name); len(values) != 1 || values[0] != want {
+				if values := header.Values(name); strings.Join(values, "|") != want {
 					t.Errorf("%s is %q, want %q", name, values, want)
 				}
 			}

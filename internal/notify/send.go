@@ -98,7 +98,7 @@ func Probe(ctx context.Context, s Server, from, to, messageID string) error {
 
 // envelope is a message with everything but its subject and body.
 func envelope(fromName, from, toName, to, messageID string) (*mail.Msg, error) {
-	message := mail.NewMsg()
+	message := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	sender, err := address(fromName, from)
 	if err != nil {
 		return nil, migration.NeedsPerson(KindRefused, fmt.Sprintf("%q is not an address that can send", from), "mend the sender in the plan", nil)
@@ -165,6 +165,8 @@ func send(ctx context.Context, s Server, message *mail.Msg) error {
 
 func (s Server) options(dial mail.DialContextFunc) []mail.Option {
 	options := []mail.Option{
+		// Addresses here are ASCII: asking for SMTPUTF8 would only narrow the way that a message can take.
+		mail.WithoutSMTPUTF8(),
 		mail.WithPort(s.Port), mail.WithTimeout(patience), mail.WithTLSConfig(s.tls()), mail.WithDialContextFunc(dial), mail.WithoutNoop(),
 	}
 	switch s.Security {
