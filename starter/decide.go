@@ -45,7 +45,7 @@ to the gate. It needs a running worker, which answers at once.`,
 				}
 				out := cmd.OutOrStdout()
 				fmt.Fprintf(out, "approved by %s at %s: %s\n", by, clock(result.At), result.Digest)
-				if status.Gate != nil && status.Gate.Digest == result.Digest {
+				if status.Gate != nil && status.Gate.Digest == result.Digest && len(status.Gate.Changes) > 0 {
 					fmt.Fprintln(out, "what is changed now:")
 					return show.Changes(out, status.Gate.Changes, s.look(out))
 				}

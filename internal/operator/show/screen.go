@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
 )
 
@@ -28,13 +29,30 @@ func Open(terminal *os.File) *Screen {
 }
 
 // Draw replaces what is shown. What is higher than the terminal is cut off, which the last line says.
-func (s *Screen) Draw(text string) {
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	if _, height, err := term.GetSize(int(s.file.Fd())); err == nil && height > 1 && len(lines) > height-1 {
-		hidden := len(lines) - (height - 2)
-		lines = append(lines[:height-2], fmt.Sprintf("... %d more lines; make the window higher, or leave out --watch", hidden))
+func (s *Screen) Draw(content string) {
+	lines := strings.Split(strings.TrimRight(content, "\n"), "\n")
+	if width, height, err := term.GetSize(int(s.file.Fd())); err == nil {
+		lines = fit(lines, width, height)
 	}
 	fmt.Fprint(s.file, home+strings.Join(lines, restOf+"\r\n")+restOf+"\r\n"+below)
+}
+
+// fit cuts off the lines that a terminal of this size has no room for. Lines wider than it take several rows; none is
+// cut short, since it may be a command to copy.
+func fit(lines []string, width, height int) []string {
+	if width < 1 || height < 3 {
+		return lines
+	}
+	free := height - 1 // the cursor's own row
+	for i, line := range lines {
+		rows := max(1, (text.StringWidthWithoutEscSequences(line)+width-1)/width)
+		last := i == len(lines)-1
+		if rows > free || (!last && rows > free-1) {
+			return append(lines[:i:i], fmt.Sprintf("... %d more lines", len(lines)-i))
+		}
+		free -= rows
+	}
+	return lines
 }
 
 // Close gives the terminal back.

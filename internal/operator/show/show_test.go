@@ -178,6 +178,26 @@ func TestPlan(t *testing.T) {
 	golden(t, "plan", out.String())
 }
 
+func TestFit(t *testing.T) {
+	lines := []string{"one", "\x1b[32mtwo\x1b[0m", strings.Repeat("x", 25), "four"}
+	for _, test := range []struct {
+		width, height int
+		want          string
+	}{
+		{80, 24, "one|two|xxxxxxxxxxxxxxxxxxxxxxxxx|four"},
+		{80, 5, "one|two|xxxxxxxxxxxxxxxxxxxxxxxxx|four"},
+		{80, 4, "one|two|... 2 more lines"},
+		{10, 7, "one|two|xxxxxxxxxxxxxxxxxxxxxxxxx|four"}, // the third takes three rows
+		{10, 6, "one|two|... 2 more lines"},
+		{10, 2, "one|two|xxxxxxxxxxxxxxxxxxxxxxxxx|four"}, // no room to say anything
+	} {
+		got := strings.NewReplacer("\x1b[32m", "", "\x1b[0m", "").Replace(strings.Join(fit(lines, test.width, test.height), "|"))
+		if got != test.want {
+			t.Errorf("%dx%d: %q, want %q", test.width, test.height, got, test.want)
+		}
+	}
+}
+
 func TestNumbers(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", -1234567: "-1,234,567"} {
 		if got := Count(n); got != want {
