@@ -42,9 +42,9 @@ func Plan(w io.Writer, p migration.Plan, rows []migration.Mailbox, o Options) er
 		changes = "by a person; Mailferry checks them"
 	}
 	t.AppendRow(table.Row{"DNS changes", plain(changes)})
-	t.AppendRow(table.Row{"deltas", fmt.Sprintf("every %s until the MX change, then every %s", span(p.Timing.Delta), span(p.Timing.DeltaAfterMX))})
+	t.AppendRow(table.Row{"deltas", fmt.Sprintf("every %s until the MX change, then every %s", p.Timing.Delta, p.Timing.DeltaAfterMX)})
 	t.AppendRow(table.Row{"MX change", "only after a person's approval"})
-	t.AppendRow(table.Row{"ends", fmt.Sprintf("when nothing has arrived at the source for %s", span(p.Timing.Quiet))})
+	t.AppendRow(table.Row{"ends", fmt.Sprintf("when nothing has arrived at the source for %s", p.Timing.Quiet)})
 	t.AppendRow(table.Row{"report", plain(p.Archive)})
 	b.WriteString("\n" + trimLines(t.Render()))
 	_, err := io.WriteString(w, b.String())

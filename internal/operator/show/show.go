@@ -165,18 +165,6 @@ func Age(d time.Duration) string {
 	return fmt.Sprintf("%ds", seconds)
 }
 
-// span writes a plan's duration without units that are zero: "15m", "3d".
-func span(d migration.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
-}
-
 // plural writes a number with its noun: "1 mailbox", "3 mailboxes".
 func plural(n int, one, many string) string {
 	if n == 1 {
