@@ -3,6 +3,7 @@ package zone
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -65,8 +66,9 @@ func (c *Client) authoritative(ctx context.Context, name, kind string) ([]seen, 
 }
 
 // Missing returns the authoritative servers and resolvers that do not give the set's data yet, each with what it gives
-// in its place. TTLs are not compared: what a resolver gives is what is left of one. A server that doesn't answer
-// doesn't give the data.
+// in its place. Of texts (TXT) it is enough that the wanted ones are among those given: a name's other texts are other
+// people's. TTLs are not compared: what a resolver gives is what is left of one. A server that doesn't answer doesn't
+// give the data.
 func (c *Client) Missing(ctx context.Context, want migration.Record) ([]string, error) {
 	want, err := canonical(want)
 	if err != nil {
@@ -99,9 +101,17 @@ func (c *Client) Missing(ctx context.Context, want migration.Record) ([]string, 
 		switch {
 		case one.err != nil:
 			missing = append(missing, fmt.Sprintf("%s (%v)", one.server, one.err))
-		case !one.record.SameData(want):
+		case !gives(one.record, want):
 			missing = append(missing, fmt.Sprintf("%s (has %s)", one.server, describe(one.record)))
 		}
 	}
 	return missing, nil
+}
+
+// gives reports whether a server that has the one record gives what is wanted.
+func gives(has, want migration.Record) bool {
+	if want.Type != "TXT" || len(want.Data) == 0 {
+		return has.SameData(want)
+	}
+	return !slices.ContainsFunc(want.Data, func(text string) bool { return !slices.Contains(has.Data, text) })
 }

@@ -299,6 +299,31 @@ func TestServersFoundByNS(t *testing.T) {
 	}
 }
 
+func TestMissing(t *testing.T) {
+	c := client(start(t))
+	for _, test := range []struct {
+		name string
+		want migration.Record
+		none bool // nobody misses it
+	}{
+		{"one of several texts", migration.Record{Name: "contoso.com", Type: "TXT", Data: []string{"v=spf1 mx -all"}}, true},
+		{"a text that isn't there", migration.Record{Name: "contoso.com", Type: "TXT", Data: []string{"v=spf1 mx -all", "MS=ms1"}}, false},
+		{"the mail exchangers, in any form", mx(0, "20 BACKUP.contoso.com.", "10 mail.contoso.com"), true},
+		{"one of several mail exchangers", mx(0, "10 mail.contoso.com"), false},
+		{"an alias", migration.Record{Name: "www.contoso.com", Type: "CNAME", Data: []string{"Contoso.com."}}, true},
+		{"nothing", migration.Record{Name: "nothing.contoso.com", Type: "TXT"}, true},
+		{"nothing where something is", migration.Record{Name: "contoso.com", Type: "TXT"}, false},
+	} {
+		missing, err := c.Missing(context.Background(), test.want)
+		if err != nil || (len(missing) == 0) != test.none {
+			t.Errorf("%s: missing %q, %v", test.name, missing, err)
+		}
+	}
+	if _, err := c.Missing(context.Background(), mx(0, "ten mail")); err == nil {
+		t.Error("a record that is none")
+	}
+}
+
 func TestServersThatDoNotAnswer(t *testing.T) {
 	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
