@@ -1,0 +1,77 @@
+package host
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+func TestArchiveKeepsWhole(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made", "on demand")
+	url := "file://" + dir
+	var a fileArchive
+	for name, content := range map[string]string{"t/l/mailboxes/ada@x.json": "1", "t/l/mailboxes/bob@x.json": "2", "t/l/report.txt": "3"} {
+		for _, content := range []string{"older", content} {
+			if err := a.Put(t.Context(), url, name, []byte(content)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := a.Get(t.Context(), url, name)
+		if err != nil || string(got) != content {
+			t.Errorf("Get(%q) = %q, %v; want %q", name, got, err, content)
+		}
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%q has mode %v, %v; want 0600", name, info.Mode(), err)
+		}
+	}
+	// A worker that was killed while it wrote leaves this behind.
+	if err := os.WriteFile(filepath.Join(dir, "t/l/mailboxes", unfinished+"XYZ"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for prefix, want := range map[string][]string{
+		"t/l/mailboxes/":  {"t/l/mailboxes/ada@x.json", "t/l/mailboxes/bob@x.json"},
+		"t/l/mailboxes/b": {"t/l/mailboxes/bob@x.json"},
+		"t/l/r":           {"t/l/report.txt"},
+		"":                {"t/l/mailboxes/ada@x.json", "t/l/mailboxes/bob@x.json", "t/l/report.txt"},
+		"u/":              nil,
+	} {
+		got, err := a.List(t.Context(), url, prefix)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("List(%q) = %v, %v; want %v", prefix, got, err, want)
+		}
+	}
+	if _, err := a.Get(t.Context(), url, "t/l/none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Get of a missing file: %v, want fs.ErrNotExist", err)
+	}
+}
+
+func TestArchiveStaysInItsDirectory(t *testing.T) {
+	outside := t.TempDir()
+	dir := t.TempDir()
+	if err := os.Symlink(outside, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	var a fileArchive
+	for _, name := range []string{"../x", "/x", "a/../../x", "link/x", "", ".", "a//b"} {
+		if err := a.Put(t.Context(), "file://"+dir, name, []byte("x")); err == nil {
+			t.Errorf("Put(%q) succeeded", name)
+		}
+		if _, err := a.Get(t.Context(), "file://"+dir, name); err == nil {
+			t.Errorf("Get(%q) succeeded", name)
+		}
+	}
+	if left, _ := os.ReadDir(outside); len(left) > 0 {
+		t.Errorf("%v was written outside", left)
+	}
+	for _, url := range []string{"", "/srv", "http://x/y", "file://host/x", "file:relative", "file://"} {
+		if _, ok := migration.AsProblem(a.Put(t.Context(), url, "x", nil)); !ok {
+			t.Errorf("the archive %q is no problem for a person", url)
+		}
+	}
+}
