@@ -193,7 +193,7 @@ func (w *World) openOutside() (err error) {
 			switch {
 			case host == w.sourceHost():
 				return w.sockets.address(portSourceMX), true
-			case strings.HasSuffix(host, protection):
+			case isTenants(host):
 				return w.sockets.address(portTenantMX), true
 			}
 			return "", false

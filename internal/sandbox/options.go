@@ -33,6 +33,10 @@ type Options struct {
 	TTL, NewTTL, Negative uint32
 	// Delays are how long the tenant takes for things; see [DefaultDelays].
 	Delays *graph.Delays
+	// Waves is over how many waves the list deals the mailboxes; 1 if zero. Of several the first is the pilot.
+	Waves int
+	// NewForm gives the tenant's mail exchangers names of the form that domains get since summer 2026.
+	NewForm bool
 	// Dotted makes the old system one with "." between folders and all of them below INBOX.
 	Dotted bool
 
@@ -59,6 +63,7 @@ func (o Options) withDefaults() Options {
 	o.Mailboxes, o.Messages = cmp.Or(o.Mailboxes, 5), cmp.Or(o.Messages, 1200)
 	o.Arrivals, o.Every = max(cmp.Or(o.Arrivals, 20), 0), cmp.Or(o.Every, 2500*time.Millisecond)
 	o.AfterMX = min(max(cmp.Or(o.AfterMX, o.Arrivals/4), 0), o.Arrivals)
+	o.Waves = min(cmp.Or(o.Waves, 1), o.Mailboxes)
 	o.TTL, o.NewTTL, o.Negative = cmp.Or(o.TTL, 8), cmp.Or(o.NewTTL, 2), cmp.Or(o.Negative, 2)
 	if o.Delays == nil {
 		delays := DefaultDelays()

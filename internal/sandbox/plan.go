@@ -23,8 +23,17 @@ func (w *World) tsigSecret() string {
 	return base64.StdEncoding.EncodeToString(w.secrets.bytes("tsig"))
 }
 
-// wave is the name of the only wave.
-const wave = "all"
+// waves are the names of the plan's waves.
+func (w *World) waves() []string {
+	if w.options.Waves == 1 {
+		return []string{"all"}
+	}
+	list := []string{"pilot"}
+	for i := 1; i < w.options.Waves; i++ {
+		list = append(list, fmt.Sprintf("wave-%d", i+1))
+	}
+	return list
+}
 
 // planText is a plan as a person would write it. Strings are quoted as JSON, which YAML takes.
 var planText = template.Must(template.New("plan").Funcs(template.FuncMap{"quote": quote}).Parse(
@@ -95,8 +104,8 @@ users:
   usageLocation: DE
 
 waves:
-  - name: {{.Wave}}
-
+{{range .Waves}}  - name: {{.}}
+{{end}}
 copy:
   connections: 2
   sliceTime: 30s
@@ -172,7 +181,7 @@ func (w *World) Plan(sealTo string) ([]byte, error) {
 		"TSIGName": tsigName, "TSIGSecret": paths["tsig"], "NewTTL": w.options.NewTTL, "DKIM": dkim,
 		"From": "it@" + w.options.Domains[0], "Support": "it@" + w.options.Domains[0],
 		"NoticesBefore": paths["notices-before"], "NoticesAfter": paths["notices-after"], "Relay": paths["relay"],
-		"Licence": licence, "Wave": wave, "SourceHost": w.sourceHost(),
+		"Licence": licence, "Waves": w.waves(), "SourceHost": w.sourceHost(),
 	})
 	return text.Bytes(), err
 }
@@ -182,7 +191,9 @@ func (w *World) CSV() ([]byte, error) {
 	var text bytes.Buffer
 	rows := csv.NewWriter(&text)
 	records := [][]string{{"EmailAddress", "UserName", "Password", "DisplayName", "Language", "Wave"}}
-	for _, a := range w.people {
+	waves := w.waves()
+	for i, a := range w.people {
+		wave := waves[i*len(waves)/len(w.people)]
 		records = append(records, []string{a.Address, a.User, a.Password, a.DisplayName, a.Language, wave})
 	}
 	err := rows.WriteAll(records)

@@ -216,7 +216,7 @@ func (w *World) openTenant() (err error) {
 			}
 			return inbox.Messages, inbox.Unseen
 		},
-		Exchanger: exchanger,
+		Exchanger: w.exchanger,
 	})
 	return err
 }

@@ -143,7 +143,7 @@ func TestSecretsAreForTheOwnerAlone(t *testing.T) {
 
 func TestThePlanIsOneThatMailferryTakes(t *testing.T) {
 	o := small(t.TempDir())
-	o.Domains = []string{"harbour.example", "quay.example"}
+	o.Domains, o.Waves = []string{"harbour.example", "quay.example"}, 2
 	w := open(t, o)
 	path, list, err := w.WriteFiles(t.TempDir(), "mfpub1:x")
 	if err != nil {
@@ -163,7 +163,7 @@ func TestThePlanIsOneThatMailferryTakes(t *testing.T) {
 	if err != nil || len(warnings) > 0 {
 		t.Fatalf("the list: %v, %v", err, warnings)
 	}
-	if len(rows) != 2 || rows[1].Domain() != "quay.example" || clear[rows[0].Password] != w.Accounts()[0].Password {
+	if len(rows) != 2 || rows[1].Domain() != "quay.example" || rows[0].Wave != "pilot" || rows[1].Wave != "wave-2" || clear[rows[0].Password] != w.Accounts()[0].Password {
 		t.Errorf("got %+v", rows)
 	}
 	if to, err := plan.SealTo(path); err != nil || to != "mfpub1:x" {
@@ -320,6 +320,7 @@ func ids(t *testing.T, w *sandbox.World, server string, mechanism sasl.Client) m
 
 func TestAMigrationByHand(t *testing.T) {
 	o := small(t.TempDir())
+	o.NewForm = true
 	// The mails after the change come over more than the old record's TTL, so that the last ones follow it.
 	o.Arrivals, o.AfterMX, o.Every = 8, 6, 300*time.Millisecond
 	w := open(t, o)
@@ -335,7 +336,7 @@ func TestAMigrationByHand(t *testing.T) {
 	c.update(rr(t, `harbour.example. 1 IN TXT "`+proof+`"`))
 	c.must(200, `"isVerified":true`, "POST", "/domains/harbour.example/verify", "")
 	c.must(204, "", "PATCH", "/domains/harbour.example", `{"supportedServices":["Email"]}`)
-	c.must(200, "harbour-example.mail.protection.outlook.example", "GET", "/domains/harbour.example/serviceConfigurationRecords", "")
+	c.must(200, "harbour-example.k-v1.mx.microsoft.example", "GET", "/domains/harbour.example/serviceConfigurationRecords", "")
 	c.must(201, "", "POST", "/servicePrincipals", `{"appId":"8bd644d1-64a1-4d4b-ae52-2e0cbf64e373"}`)
 	sku := c.must(200, "O365_BUSINESS_ESSENTIALS", "GET", "/subscribedSkus", "")
 	if !strings.Contains(sku, "3b555118-da6a-4418-894f-7df1e2096870") {
@@ -378,7 +379,7 @@ func TestAMigrationByHand(t *testing.T) {
 	if err := send(t, w, c, "outside-relay", *c.plan.Routing.Relay, "<open@harbour.example>", "kai@elsewhere.example"); err == nil {
 		t.Error("the relay is open")
 	}
-	c.update(rr(t, "harbour.example. 1 IN MX 0 harbour-example.mail.protection.outlook.example."))
+	c.update(rr(t, "harbour.example. 1 IN MX 0 harbour-example.k-v1.mx.microsoft.example."))
 	waitForArrivals(t, w, 0)
 	mustSend("outside-relay", *c.plan.Routing.Relay, "<probe-after@harbour.example>", ada.Address)
 	waitFor(t, "the probe", func() bool {

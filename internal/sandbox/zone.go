@@ -12,6 +12,7 @@ import (
 const (
 	tenantZone  = "outlook.example"
 	protection  = ".mail.protection." + tenantZone
+	newZone     = "mx.microsoft.example"
 	outsideHost = "mail.outside.example"
 	initialName = "harbour.onmicrosoft.example"
 	// mailResource is what tokens for IMAP are made for.
@@ -23,7 +24,19 @@ const (
 func (w *World) sourceHost() string { return "mx." + w.options.Domains[0] }
 
 // exchanger is the tenant's host for mail of the domain.
-func exchanger(domain string) string { return strings.ReplaceAll(domain, ".", "-") + protection }
+func (w *World) exchanger(domain string) string {
+	dashes := strings.ReplaceAll(domain, ".", "-")
+	if w.options.NewForm {
+		return dashes + ".k-v1." + newZone
+	}
+	return dashes + protection
+}
+
+// isTenants reports whether a host is one of the tenant's mail exchangers.
+func isTenants(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return strings.HasSuffix(host, protection) || strings.HasSuffix(host, "."+newZone)
+}
 
 // zones are the zone files at the beginning.
 func (w *World) zones() []string {
@@ -37,6 +50,9 @@ func (w *World) zones() []string {
 	}
 	var zones []string
 	tenant := head(tenantZone)
+	if o.NewForm {
+		tenant = head(newZone)
+	}
 	for i, domain := range o.Domains {
 		lines := head(domain)
 		lines = append(lines,
@@ -49,7 +65,7 @@ func (w *World) zones() []string {
 			lines = append(lines, fmt.Sprintf("%s. 60 IN A 127.0.0.1", w.sourceHost()))
 		}
 		zones = append(zones, strings.Join(lines, "\n"))
-		tenant = append(tenant, fmt.Sprintf("%s. 60 IN A 127.0.0.1", exchanger(domain)))
+		tenant = append(tenant, fmt.Sprintf("%s. 60 IN A 127.0.0.1", w.exchanger(domain)))
 	}
 	outside := append(head("outside.example"), outsideHost+". 60 IN A 127.0.0.1")
 	return append(zones, strings.Join(tenant, "\n"), strings.Join(outside, "\n"))
@@ -60,7 +76,7 @@ func (w *World) movedMX() bool {
 	for _, domain := range w.options.Domains {
 		set := w.dns.Lookup(domain, mdns.TypeMX)
 		for _, rr := range set {
-			if !strings.HasSuffix(strings.ToLower(rr.(*mdns.MX).Mx), protection+".") {
+			if !isTenants(rr.(*mdns.MX).Mx) {
 				return false
 			}
 		}
@@ -75,7 +91,7 @@ func (w *World) movedMX() bool {
 func (w *World) hosts() []string {
 	list := []string{outsideHost, w.sourceHost(), strings.TrimPrefix(mailResource, "https://")}
 	for _, domain := range w.options.Domains {
-		list = append(list, "mail."+domain, exchanger(domain))
+		list = append(list, "mail."+domain, w.exchanger(domain))
 	}
 	return list
 }
