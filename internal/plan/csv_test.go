@@ -291,3 +291,16 @@ func FuzzCSV(f *testing.F) {
 		}
 	})
 }
+
+// The operators' page explains every column.
+func TestColumnsAreExplained(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operators/list.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range columns {
+		if !strings.Contains(string(page), "| `"+name+"` |") {
+			t.Errorf("docs/operators/list.md does not explain %s", name)
+		}
+	}
+}
