@@ -153,7 +153,7 @@ func (w *World) Plan(sealTo string) ([]byte, error) {
 	files := map[string]string{
 		"client-secret": w.tenant.Tenant.Secret, "tsig": w.tsigSecret(), "notices-before": w.secrets.password("notices-before"),
 		"notices-after": w.secrets.password("notices-after"), "relay": w.secrets.password("relay"),
-		"master": w.secrets.password(masterUser),
+		"master": w.secrets.password(masterUser), "control": w.secrets.password("control"),
 	}
 	paths := map[string]string{}
 	for name, secret := range files {

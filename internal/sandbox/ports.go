@@ -34,7 +34,7 @@ const (
 var services = []struct{ name, note string }{
 	{portSourceIMAP, "IMAP of the old system, TLS"},
 	{portTargetIMAP, "IMAP of the tenant, TLS, XOAUTH2"},
-	{portMicrosoft, "sign-in and Graph, https"},
+	{portMicrosoft, "sign-in, Graph, and the sandbox's own desk, https"},
 	{portDNS, "authoritative name server, takes signed updates"},
 	{portResolverA, "a resolver that remembers"},
 	{portResolverB, "another one"},

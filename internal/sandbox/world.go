@@ -24,6 +24,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -58,6 +59,10 @@ type World struct {
 
 	cancel context.CancelFunc
 	group  *errgroup.Group
+
+	mu sync.Mutex
+	// faults take the desk's faults away.
+	faults []func()
 }
 
 // Open starts the world in o.Dir, and makes it first if the directory is new. Everything answers when Open returns.
@@ -262,7 +267,7 @@ func (w *World) serve() {
 
 func (w *World) serveHTTP(ctx context.Context) error {
 	server := &http.Server{
-		Handler: w.tenant, TLSConfig: w.certificate.Clone(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		Handler: w.handler(), TLSConfig: w.certificate.Clone(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		ErrorLog: slog.NewLogLogger(w.log.Handler(), slog.LevelDebug),
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
