@@ -44,6 +44,7 @@ type mapper struct {
 	uses   map[string]use    // source name -> use
 	own    map[use]string    // the target's special folders
 	taken  map[string]string // folded target name -> source path it was made from
+	spelt  map[string]string // folded target name -> the name as it was first written
 	routed map[string]string // source path below the root -> target name
 }
 
@@ -51,7 +52,7 @@ type mapper struct {
 func mapFolders(source, target place, state migration.MailboxState, o Options) []route {
 	m := &mapper{
 		source: source, target: target, userRoot: o.UserRoot, exclude: o.Rules.Exclude,
-		known: map[string]string{}, uses: map[string]use{}, own: map[use]string{}, taken: map[string]string{}, routed: map[string]string{},
+		known: map[string]string{}, uses: map[string]use{}, own: map[use]string{}, taken: map[string]string{}, spelt: map[string]string{}, routed: map[string]string{},
 	}
 	for _, f := range state.Folders {
 		if f.Target != "" {
@@ -60,7 +61,7 @@ func mapFolders(source, target place, state migration.MailboxState, o Options) [
 	}
 	for _, f := range source.folders {
 		if path, ok := m.path(f); ok && m.known[f.name] != "" {
-			m.taken[m.fold(m.known[f.name])] = strings.Join(path, "\x00")
+			m.take(m.known[f.name], strings.Join(path, "\x00"))
 		}
 	}
 	m.findUses()
@@ -77,7 +78,7 @@ func mapFolders(source, target place, state migration.MailboxState, o Options) [
 			if r.target == "" {
 				r.target = m.name(path, r.use)
 			}
-			m.taken[m.fold(r.target)] = strings.Join(path, "\x00")
+			m.take(r.target, strings.Join(path, "\x00"))
 		}
 		routes = append(routes, r)
 	}
@@ -145,6 +146,9 @@ func (m *mapper) findOwn() {
 	})
 	for name, u := range byName {
 		m.own[u] = name
+		if folded := m.fold(name); m.spelt[folded] == "" {
+			m.spelt[folded] = name
+		}
 	}
 }
 
@@ -265,8 +269,19 @@ func (m *mapper) child(parent string, path []string) string {
 		}
 		name = fmt.Sprintf("%s%s (%d)", prefix, leaf, n)
 	}
-	m.taken[m.fold(name)], m.routed[key] = key, name
+	m.take(name, key)
+	name = m.spelt[m.fold(name)] // one folder has one name, whichever spelling merged into it
+	m.routed[key] = name
 	return name
+}
+
+// take notes that a target name was made from a source path.
+func (m *mapper) take(name, key string) {
+	folded := m.fold(name)
+	m.taken[folded] = key
+	if m.spelt[folded] == "" {
+		m.spelt[folded] = name
+	}
 }
 
 // isOwn reports whether the name is one of the target's special folders: those take in what bears their name.
