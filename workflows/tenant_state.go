@@ -1,4 +1,171 @@
 package workflows
 
+import (
+	"slices"
+	"time"
+
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
 // TenantState is what a tenant carries over continue-as-new.
-type TenantState struct{}
+type TenantState struct {
+	Started time.Time       `json:"started"`
+	Imports []*importState  `json:"imports,omitempty"`
+	Ledger  ledger          `json:"ledger,omitempty"`
+	Waves   []*tenantWave   `json:"waves"`
+	Domains []*tenantDomain `json:"domains"`
+	// Samples are rows by which the sources are inspected, at most three of each.
+	Samples []migration.Mailbox `json:"samples,omitempty"`
+	Sources []string            `json:"sources,omitempty"`
+	// Inspected names the endpoints that were; TraceAsked says that message trace was asked for, Traceless why it can't be had.
+	Inspected  []string `json:"inspected,omitempty"`
+	TraceAsked bool     `json:"traceAsked,omitempty"`
+	Traceless  string   `json:"traceless,omitempty"`
+	// Steps are the eleven, in order. Those that the waves pass are counted from their reports.
+	Steps []StepStatus `json:"steps"`
+
+	Paused  bool   `json:"paused,omitempty"`
+	Aborted *Order `json:"aborted,omitempty"`
+	// Pass counts the passes that were demanded of every mailbox.
+	Pass int   `json:"pass,omitempty"`
+	Gate *Gate `json:"gate,omitempty"`
+	// Approved is the approval that stands, until the change is made or found to be another.
+	Approved  *migration.Approval    `json:"approved,omitempty"`
+	Approvals []migration.Approval   `json:"approvals,omitempty"`
+	Changes   []migration.Change     `json:"changes,omitempty"`
+	Proofs    []migration.Proof      `json:"proofs,omitempty"`
+	Audit     []migration.AuditEntry `json:"audit,omitempty"`
+	// CutOver is when the first MX was changed.
+	CutOver time.Time `json:"cutOver,omitzero"`
+	// QuietUntil is when a person is asked if mail still arrives at the source; Demanded since when every mailbox was asked for a
+	// pass to prove that none does; Accepted says that a person took the stragglers as they are.
+	QuietUntil time.Time `json:"quietUntil,omitzero"`
+	Demanded   time.Time `json:"demanded,omitzero"`
+	Accepted   *Order    `json:"accepted,omitempty"`
+	Finish     bool      `json:"finish,omitempty"`
+	Closing    bool      `json:"closing,omitempty"`
+	Report     string    `json:"report,omitempty"`
+	Ended      time.Time `json:"ended,omitzero"`
+}
+
+// importState is one CSV on its way in.
+type importState struct {
+	ID     string `json:"id"`
+	Of     int    `json:"of"`
+	Chunks []int  `json:"chunks"`
+	Rows   int    `json:"rows"`
+	// Staged are the addresses until the import is committed.
+	Staged  ledger              `json:"staged,omitempty"`
+	Waves   []importWave        `json:"waves"`
+	Samples []migration.Mailbox `json:"samples,omitempty"`
+	// Committed and Discarded say what became of it.
+	Committed bool `json:"committed,omitempty"`
+	Discarded bool `json:"discarded,omitempty"`
+}
+
+// tenantWave is a wave as its tenant sees it.
+type tenantWave struct {
+	Name string `json:"name"`
+	// Started says that its workflow has confirmed the start; Rows are those committed, Staged those that aren't yet.
+	Started bool       `json:"started,omitempty"`
+	Rows    int        `json:"rows,omitempty"`
+	Staged  int        `json:"staged,omitempty"`
+	Begun   bool       `json:"begun,omitempty"`
+	Told    waveOrders `json:"told"`
+	Report  waveReport `json:"report"`
+	// Lost: its workflow ended without a final report.
+	Lost bool `json:"lost,omitempty"`
+}
+
+// tenantDomain is an SMTP domain on its way.
+type tenantDomain struct {
+	Name     string `json:"name"`
+	Verified bool   `json:"verified,omitempty"`
+	// Ready: verified, the records it wants are known, SPF and DKIM are published.
+	Ready bool `json:"ready,omitempty"`
+	// Wanted is the MX as the tenant wants it; SPF the policy that was published, empty if none.
+	Wanted migration.Record   `json:"wanted,omitzero"`
+	Proven []migration.Record `json:"proven,omitempty"`
+	// Deadline is when a person is asked, if what is waited for hasn't come.
+	Deadline time.Time `json:"deadline,omitzero"`
+	// Original is the MX before anything was changed; Lowered says when its TTL was.
+	Original migration.Record `json:"original,omitzero"`
+	Lowered  time.Time        `json:"lowered,omitzero"`
+	// Change is what the cutover did, at Changed; OldTTL is that of the record that it replaced.
+	Change  *migration.Change `json:"change,omitempty"`
+	Changed time.Time         `json:"changed,omitzero"`
+	// Probe is the last routing probe sent, the Try-th, at Sent.
+	Probe string    `json:"probe,omitempty"`
+	Try   int       `json:"try,omitempty"`
+	Sent  time.Time `json:"sent,omitzero"`
+	// Raised says that the MX has its lasting TTL.
+	Raised bool `json:"raised,omitempty"`
+}
+
+// ledger is a set of addresses, as sorted 64-bit hashes of eight bytes each (FNV-1a), each with the two bytes of its
+// wave's place.
+type ledger []byte
+
+const ledgerEntry = 10
+
+// hash is the entry's key of an address.
+func hash(address string) uint64 {
+	const offset, prime = 14695981039346656037, 1099511628211
+	h := uint64(offset)
+	for i := range len(address) {
+		h = (h ^ uint64(address[i])) * prime
+	}
+	return h
+}
+
+func (l ledger) key(i int) uint64 {
+	var k uint64
+	for _, b := range l[i*ledgerEntry : i*ledgerEntry+8] {
+		k = k<<8 | uint64(b)
+	}
+	return k
+}
+
+// search is the place of the key, or where it would be.
+func (l ledger) search(k uint64) (int, bool) {
+	low, high := 0, len(l)/ledgerEntry
+	for low < high {
+		if middle := (low + high) / 2; l.key(middle) < k {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low, low < len(l)/ledgerEntry && l.key(low) == k
+}
+
+// wave is the place of the address's wave.
+func (l ledger) wave(address string) (int, bool) {
+	i, found := l.search(hash(address))
+	if !found {
+		return 0, false
+	}
+	return int(l[i*ledgerEntry+8])<<8 | int(l[i*ledgerEntry+9]), true
+}
+
+// add puts an address in.
+func (l *ledger) add(address string, wave int) { l.insert(hash(address), wave) }
+
+func (l *ledger) insert(k uint64, wave int) {
+	i, found := l.search(k)
+	if found {
+		return
+	}
+	entry := make([]byte, 0, ledgerEntry)
+	for shift := 56; shift >= 0; shift -= 8 {
+		entry = append(entry, byte(k>>shift))
+	}
+	*l = slices.Insert(*l, i*ledgerEntry, append(entry, byte(wave>>8), byte(wave))...)
+}
+
+// take puts another ledger's addresses in.
+func (l *ledger) take(other ledger) {
+	for i := range len(other) / ledgerEntry {
+		l.insert(other.key(i), int(other[i*ledgerEntry+8])<<8|int(other[i*ledgerEntry+9]))
+	}
+}

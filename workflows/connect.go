@@ -1,0 +1,83 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"github.com/mailferry/mailferry/activities"
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+// connect is step 6: both sides of each mailbox are opened, and what there is to copy is known.
+func (w *wave) connect(ctx workflow.Context, rows []*row) ([]outcome, error) {
+	in := activities.ConnectInput{
+		Door: w.door(), Endpoints: w.in.Plan.Endpoints, Rules: w.in.Plan.Copy, Mailboxes: mailboxesOf(rows),
+	}
+	var out activities.ConnectOutput
+	ctx = w.light(ctx, usual, fmt.Sprintf("open both sides of %d mailboxes", len(rows)))
+	if err := workflow.ExecuteActivity(ctx, a.Connect, in).Get(ctx, &out); err != nil {
+		return nil, err
+	}
+	outcomes := make([]outcome, len(out.Outcomes))
+	for i, o := range out.Outcomes {
+		outcomes[i] = outcome{Outcome: o.Outcome, apply: func(r *row) { r.Expected, r.Bytes = o.Messages, o.Bytes }}
+	}
+	return outcomes, nil
+}
+
+// start starts a Mailbox for each row and confirms every start before it returns. The mailboxes outlive this run of
+// the wave. One that runs already is its row's fault and stops no other.
+func (w *wave) start(_ workflow.Context, rows []*row) ([]outcome, error) {
+	w.starting = true
+	defer func() { w.starting = false }()
+	futures := make([]workflow.ChildWorkflowFuture, len(rows))
+	for i, r := range rows {
+		ctx := workflow.WithChildOptions(w.base, workflow.ChildWorkflowOptions{
+			WorkflowID:            mailboxID(w.scope.Tenant, w.scope.Launch, r.Address),
+			TaskQueue:             activities.MigrateQueue,
+			ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
+			TypedSearchAttributes: attributes(w.scope, migration.StepMigrate),
+			StaticSummary:         shorten(r.Address, 200),
+			Priority:              temporal.Priority{FairnessKey: w.scope.Tenant},
+		})
+		endpoint, _ := w.in.Plan.Endpoint(r.Endpoint)
+		futures[i] = workflow.ExecuteChildWorkflow(ctx, MailboxType, MailboxInput{
+			Scope: w.scope, Parent: workflow.GetInfo(w.base).WorkflowExecution.ID, Mailbox: *r.Mailbox, Endpoint: endpoint,
+			Door: w.door(), Rules: w.in.Plan.Copy, SourceHosts: sourceHosts(w.in.Plan, endpoint),
+			Organisation: w.in.Plan.Organisation, Notices: w.in.Plan.Notices, Timing: w.timing, Archive: w.in.Plan.Archive,
+			Observed: r.User,
+		})
+	}
+	outcomes := make([]outcome, len(rows))
+	for i, r := range rows {
+		err := futures[i].GetChildWorkflowExecution().Get(w.base, nil)
+		outcomes[i].Address = r.Address
+		var already *temporal.ChildWorkflowExecutionAlreadyStartedError
+		switch {
+		case err == nil:
+			outcomes[i].Done = true
+			outcomes[i].apply = func(r *row) { r.Mailbox = nil }
+		case errors.As(err, &already):
+			outcomes[i].Problem = &migration.Problem{
+				Kind: "already-started", Text: fmt.Sprintf("a workflow for %s runs already", r.Address),
+				Remedy: "stop the workflow " + mailboxID(w.scope.Tenant, w.scope.Launch, r.Address) + " and retry the step",
+			}
+		default:
+			outcomes[i].Problem = problemOf(err)
+		}
+	}
+	return outcomes, nil
+}
+
+// sourceHosts are the names by which the source's MTA signs what it takes in.
+func sourceHosts(p migration.Plan, e migration.Endpoint) []string {
+	if len(p.Routing.SourceHosts) > 0 {
+		return p.Routing.SourceHosts
+	}
+	return []string{e.Host}
+}

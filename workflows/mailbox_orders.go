@@ -1,0 +1,292 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mailferry/mailferry/activities"
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+// a names the activities; nothing is ever called on it here.
+var a *activities.Activities
+
+// hear registers the signals that a mailbox takes.
+func (m *mailbox) hear() {
+	onMessage(&m.core, signalOrders, m.obey)
+	m.onOrder(SignalAbort, "Stop, leave everything as it is, and end.", true, m.abort)
+	m.onOrder(SignalPause, "Stop copying until resumed.", false, func(o Order) {
+		m.s.Paused = true
+		m.record(o.By, because("paused", o.Reason))
+		m.tell()
+	})
+	m.onOrder(SignalResume, "Go on after a pause.", false, func(o Order) {
+		m.s.Paused, m.s.Lost = false, 0
+		m.record(o.By, because("resumed", o.Reason))
+		m.tell()
+	})
+	m.onOrder(SignalSyncNow, "Begin the next delta at once.", false, func(o Order) {
+		if !m.s.Copied {
+			m.ignore(o.By, SignalSyncNow, "the first copy isn't complete; the wave says when it may run")
+			return
+		}
+		m.s.Demanded = true
+		m.record(o.By, because("asked for a delta at once", o.Reason))
+	})
+	m.onOrder(SignalExclude, "Leave this mailbox out; it must be accepted at the gate.", true, m.exclude)
+	m.onOrder(SignalRestart, "Begin again by matching what is at both sides.", true, m.restart)
+	m.onStep(SignalRetry, "Try the step that waits again.", func(o StepOrder) {
+		if m.s.Problem == nil || o.Step != m.s.ProblemStep {
+			m.ignore(o.By, SignalRetry, fmt.Sprintf("step %d of this mailbox does not wait", o.Step))
+			return
+		}
+		m.record(o.By, because(fmt.Sprintf("retried step %d", o.Step), o.Reason))
+		m.s.Problem, m.s.Tried = nil, false
+		m.s.Demanded = m.s.Copied
+		m.tell()
+	})
+	m.onStep(SignalSkip, "Go on without the step that waits.", m.skip)
+	m.listen()
+}
+
+// obey takes the wave's orders. Older ones that come late are nothing.
+func (m *mailbox) obey(o mailboxOrders) {
+	s := &m.s
+	if o.Number <= s.Orders.Number {
+		return
+	}
+	if o.Interval != s.Orders.Interval || o.Offset != s.Orders.Offset {
+		s.Anchor = m.now()
+	}
+	s.Orders, s.Lost = o, 0
+	if o.Exclude.By != "" && s.Excluded == nil {
+		m.exclude(o.Exclude)
+	}
+	if o.Abort.By != "" {
+		m.abort(o.Abort)
+	}
+}
+
+func (m *mailbox) abort(o Order) {
+	if m.s.Aborted != nil {
+		return
+	}
+	m.s.Aborted = &o
+	m.leaveProblem()
+	m.record(o.By, because("aborted", o.Reason))
+}
+
+func (m *mailbox) exclude(o Order) {
+	switch {
+	case m.s.Excluded != nil:
+		return
+	case m.s.Finished:
+		m.ignore(o.By, SignalExclude, "the final delta is done")
+		return
+	}
+	m.s.Excluded = &o
+	m.s.Note = shorten(because("left out by "+o.By, o.Reason), 300)
+	m.leaveProblem()
+	m.record(o.By, because("left out", o.Reason))
+	m.tell()
+}
+
+// leaveProblem ends the wait for a person, because what waited won't be done.
+func (m *mailbox) leaveProblem() {
+	if p := m.s.Problem; p != nil {
+		m.record("", "no longer waits for a person: "+p.Text)
+		m.s.Problem = nil
+	}
+}
+
+func (m *mailbox) restart(o Order) {
+	s := &m.s
+	switch {
+	case m.closing(), s.Finished, s.Excluded != nil:
+		m.ignore(o.By, SignalRestart, "the mailbox is left out or finished")
+		return
+	case s.Pass != nil && s.Problem == nil && !m.paused():
+		m.ignore(o.By, SignalRestart, "a pass is under way; pause the mailbox first")
+		return
+	}
+	s.Copy, s.Pass, s.Problem, s.Poison, s.Tried = migration.MailboxState{}, nil, nil, nil, false
+	s.Copied, s.Unverified, s.Verification = false, 0, migration.Verification{}
+	m.record(o.By, because("begins again by matching", o.Reason))
+	m.tell()
+}
+
+// skip goes on without what waits. Step 7 can't be skipped, so a mailbox that waits in it is left out, unless one
+// message alone is in its way.
+func (m *mailbox) skip(o StepOrder) {
+	s := &m.s
+	switch {
+	case s.Problem == nil || o.Step != s.ProblemStep:
+		m.ignore(o.By, SignalSkip, fmt.Sprintf("step %d of this mailbox does not wait", o.Step))
+	case s.Problem.Kind == "poison":
+		m.record(o.By, because("accepted a message as refused: "+s.Problem.Text, o.Reason))
+		s.Problem, s.Poison = nil, nil
+		m.tell()
+	case o.Step.Skippable():
+		m.record(o.By, because(fmt.Sprintf("skipped step %d", o.Step), o.Reason))
+		s.Problem, s.Welcomed = nil, true
+		m.tell()
+	default:
+		m.exclude(Order{By: o.By, Reason: o.Reason})
+	}
+}
+
+// does says what is going on.
+func (m *mailbox) does(what string) {
+	m.doing = what
+	m.show()
+}
+
+// tell has a report sent at once.
+func (m *mailbox) tell() {
+	m.s.Due = m.now()
+	m.touch()
+}
+
+// report sends what there is to know to the wave. The final report is sent again until it is acknowledged.
+func (m *mailbox) report() {
+	s := &m.s
+	s.Report++
+	r := m.reportNow()
+	err := m.send(m.base, m.in.Parent, signalReport, r)
+	switch {
+	case err == nil && r.Final:
+		s.Due, s.Lost = m.now().Add(m.timing.Resend.D()), 0
+	case err == nil:
+		s.Due, s.Lost, s.Unchanged = time.Time{}, 0, 0
+	case isGone(err) && r.Final && s.Lost > 0:
+		// Nobody is left to be told, and the account is in the archive.
+		s.Orders.Acknowledged = true
+	default:
+		s.Lost++
+		s.Due = m.now().Add(m.timing.Resend.D())
+		if m.orphaned() {
+			s.Due = time.Time{}
+			m.record("", "paused itself: its wave "+m.in.Parent+" is not there any more; resume it when the wave is, or abort it")
+		}
+	}
+}
+
+func (m *mailbox) reportNow() mailboxReport {
+	s := &m.s
+	status := m.status()
+	return mailboxReport{
+		Number: s.Report, Address: m.in.Mailbox.Address, State: status.State, Step: status.Step, Doing: status.Doing,
+		Copied: s.Copied, Verified: s.Copied && s.Verification.Verified && s.Problem == nil, Finished: s.Finished,
+		Account: status.Account, RefusalCount: s.Copy.RefusalCount, Passes: s.Passes, LastPass: s.LastPass, PassBegan: s.PassBegan,
+		Arrivals: s.Arrivals, Problem: s.Problem, AddOnly: m.addOnly(), Final: s.Archived,
+	}
+}
+
+// account is what stands in the archive of the mailbox.
+func (m *mailbox) account() migration.MailboxAccount {
+	s := &m.s
+	account := migration.MailboxAccount{
+		Address: m.in.Mailbox.Address, User: m.in.Mailbox.User, Wave: m.in.Mailbox.Wave, State: migration.Done,
+		Account: s.Copy.Account(), Folders: s.Verification.Folders, Refusals: s.Copy.Refusals, RefusalCount: s.Copy.RefusalCount,
+		Observations: s.Copy.Observations, Verification: s.Verification, Passes: s.Passes, Problem: s.Problem, Note: s.Note,
+	}
+	account.Verification.Folders = nil // they stand in Folders
+	switch {
+	case s.Aborted != nil:
+		account.State = migration.Aborted
+		account.Note = shorten(because("aborted by "+s.Aborted.By, s.Aborted.Reason), 300)
+	case s.Excluded != nil:
+		account.State = migration.Excluded
+	}
+	return account
+}
+
+// state is where the mailbox stands, and with which step.
+func (m *mailbox) state() (migration.State, migration.Step) {
+	s := &m.s
+	step := migration.StepMigrate
+	if m.closing() || s.Finished {
+		step = migration.StepWelcome
+	}
+	switch {
+	case s.Problem != nil:
+		return migration.Waiting, s.ProblemStep
+	case s.Aborted != nil:
+		return migration.Aborted, step
+	case s.Excluded != nil:
+		return migration.Excluded, step
+	case m.paused():
+		return migration.Paused, step
+	case s.Archived:
+		return migration.Done, step
+	case !s.Copied && !s.Orders.Sync:
+		return migration.Pending, step
+	}
+	return migration.Running, step
+}
+
+// status answers the query.
+func (m *mailbox) status() MailboxStatus {
+	s := &m.s
+	status := MailboxStatus{
+		Address: m.in.Mailbox.Address, ID: mailboxID(m.in.Scope.Tenant, m.in.Scope.Launch, m.in.Mailbox.Address),
+		Doing: m.word(), Passes: s.Passes, LastPass: s.LastPass, Account: s.Copy.Account(), RefusalCount: s.Copy.RefusalCount,
+		Verification: s.Verification, Problem: s.Problem, AddOnly: m.addOnly(),
+	}
+	status.State, status.Step = m.state()
+	return status
+}
+
+// word says what the mailbox is about.
+func (m *mailbox) word() string {
+	s := &m.s
+	switch {
+	case s.Problem != nil:
+		return "waits for a person"
+	case s.Archived:
+		return "ended"
+	case s.Aborted != nil:
+		return "being aborted"
+	case s.Excluded != nil:
+		return "left out"
+	case m.orphaned():
+		return "paused itself: its wave is not there any more"
+	case s.Orders.Paused:
+		return "paused with its wave"
+	case s.Paused:
+		return "paused"
+	case s.Finished:
+		return "final delta done"
+	case s.Pass != nil || m.doing != "" && m.next() == doPass:
+		return m.doing
+	case !s.Copied:
+		return "waits for its turn"
+	}
+	return "between deltas"
+}
+
+// show brings what the Web UI shows up to date.
+func (m *mailbox) show() {
+	state, step := m.state()
+	workflow.SetCurrentDetails(m.base, mailboxDetails(m.status(), m.s.Audit))
+	m.mark(state, step)
+}
+
+// because joins what was done with why.
+func because(what, reason string) string {
+	if reason == "" {
+		return what
+	}
+	return what + ": " + reason
+}
+
+// attributes are the search attributes that a child starts with.
+func attributes(scope activities.Scope, step migration.Step) temporal.SearchAttributes {
+	return temporal.NewSearchAttributes(
+		SearchTenant.ValueSet(scope.Tenant), SearchLaunch.ValueSet(scope.Launch),
+		SearchState.ValueSet(string(migration.Pending)), SearchStep.ValueSet(int64(step)),
+	)
+}

@@ -1,0 +1,278 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mailferry/mailferry/activities"
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+const (
+	// quietPasses is how many passes that changed nothing go unreported, one less.
+	quietPasses = 6
+	// unverifiedPasses is how many passes in a row may not close before a person is asked.
+	unverifiedPasses = 3
+)
+
+// pass begins a pass, or goes on with the one under way: a slice of the copy, a message tried alone, or the end.
+func (m *mailbox) pass() {
+	s := &m.s
+	switch p := s.Pass; {
+	case p == nil:
+		m.beginPass()
+	case s.Poison != nil && !s.Tried:
+		m.tryAlone()
+	case len(p.Remaining) > 0:
+		m.slice()
+	default:
+		m.endPass()
+	}
+}
+
+// beginPass looks for what changed at the source.
+func (m *mailbox) beginPass() {
+	s := &m.s
+	p := &pass{Began: m.now(), First: !s.Copied, Final: s.Orders.Finish, Demand: s.Orders.Pass}
+	s.Demanded = false
+	m.does("looking for changes")
+	in := activities.ProbeInput{Endpoint: m.in.Endpoint, Mailbox: m.in.Mailbox, Rules: m.in.Rules}
+	for i := range s.Copy.Folders {
+		in.Cursors = append(in.Cursors, s.Copy.Folders[i].Cursors())
+	}
+	var out activities.ProbeOutput
+	if err := m.call(m.lightly("look for changes at the source"), a.Probe, in, &out); err != nil {
+		m.trouble(migration.StepMigrate, err)
+		return
+	}
+	p.Changed = append(out.Changed, out.Vanished...)
+	p.Remaining = slices.Clone(p.Changed)
+	s.Pass = p
+}
+
+// slice copies for a while, and takes in what that taught.
+func (m *mailbox) slice() {
+	s, p := &m.s, m.s.Pass
+	what := "delta"
+	switch {
+	case p.First:
+		what = "first copy"
+	case p.Final:
+		what = "final delta"
+	}
+	m.does(what)
+	in := m.copyInput(p.Remaining)
+	var out activities.CopyOutput
+	if err := m.call(m.heavily(fmt.Sprintf("%s of %d folders", what, len(p.Remaining))), a.Copy, in, &out); err != nil {
+		m.trouble(migration.StepMigrate, err)
+		return
+	}
+	m.take(out)
+	switch out.Exit {
+	case migration.ExitDone:
+		p.Remaining = nil
+	case migration.ExitSlice:
+		p.Remaining = out.Remaining
+	case migration.ExitStopped:
+		p.Remaining = out.Remaining
+		if !m.interrupted() {
+			// Its worker went down; another will take it.
+			_ = workflow.NewTimer(m.base, m.timing.Retry.D()).Get(m.base, nil)
+		}
+	case migration.ExitProblem:
+		p.Remaining = out.Remaining
+		m.wait(migration.StepMigrate, problemIn(out))
+	case migration.ExitPoison:
+		p.Remaining = out.Remaining
+		s.Poison, s.Tried = out.Poison, false
+	default:
+		m.wait(migration.StepMigrate, migration.Problem{
+			Kind: "unexpected", Text: fmt.Sprintf("the copy ended in a way this version doesn't know: %q", out.Exit),
+			Remedy: "run workers of one version, then retry the step",
+		})
+	}
+}
+
+// problemIn is the problem that a copy ended with.
+func problemIn(out activities.CopyOutput) migration.Problem {
+	if out.Problem != nil {
+		return *out.Problem
+	}
+	return migration.Problem{Kind: "unexplained", Text: "the copy stopped for a person and didn't say why", Remedy: "see the worker's log"}
+}
+
+// take merges what a slice learnt.
+func (m *mailbox) take(out activities.CopyOutput) {
+	s, p := &m.s, m.s.Pass
+	s.Copy.Merge(out.State)
+	s.Arrivals.Add(out.Arrivals)
+	p.Arrived += out.Arrivals.Count
+	p.Done.Messages += out.Progress.Messages
+	p.Done.Bytes += out.Progress.Bytes
+}
+
+// tryAlone gives the message that ended the copy again and again one more try by itself, at the lowest priority and
+// without retries. If that fails too, it is recorded as refused, the rest goes on without it, and a person is told.
+func (m *mailbox) tryAlone() {
+	s := &m.s
+	poison := *s.Poison
+	poison.Kind = "poison"
+	s.Tried = true
+	m.does(fmt.Sprintf("trying message %d of %s alone", poison.UID, poison.Folder))
+	in := m.copyInput([]string{poison.Folder})
+	in.Poison = &poison
+	once := func(ctx workflow.Context) workflow.Context {
+		ctx = m.heavy(ctx, m.in.Rules, firstCopy, fmt.Sprintf("try message %d of %s alone", poison.UID, poison.Folder))
+		return workflow.WithRetryPolicy(ctx, temporal.RetryPolicy{MaximumAttempts: 1})
+	}
+	var out activities.CopyOutput
+	err := m.call(once, a.Copy, in, &out)
+	if err == nil {
+		m.take(out)
+	}
+	if m.interrupted() {
+		s.Tried = false
+		return
+	}
+	if err == nil && (out.Exit == migration.ExitDone || out.Exit == migration.ExitSlice) {
+		s.Poison = nil
+		return
+	}
+	known := slices.ContainsFunc(s.Copy.Refusals, func(r migration.Refusal) bool {
+		return r.Folder == poison.Folder && r.UID == poison.UID
+	})
+	if !known {
+		s.Copy.Refuse(poison)
+	}
+	m.wait(migration.StepMigrate, migration.Problem{
+		Kind: "poison",
+		Text: fmt.Sprintf("the message with UID %d in the folder %q ended the copy again and again, alone too: %s",
+			poison.UID, poison.Folder, poison.Words),
+		Remedy: "look at the message at the source; skip the step for this mailbox to leave it out as refused, or retry to try it once more",
+	})
+}
+
+// endPass proves the pass and reports it.
+func (m *mailbox) endPass() {
+	s, p := &m.s, m.s.Pass
+	if err := m.verify(); err != nil {
+		m.trouble(migration.StepMigrate, err)
+		return
+	}
+	s.Pass, s.Copied = nil, true
+	s.Passes++
+	s.PassBegan, s.LastPass = p.Began, m.now()
+	s.Poison, s.Tried, s.Accepted = nil, false, false
+	if p.Demand > s.PassDone {
+		s.PassDone = p.Demand
+	}
+	s.Unchanged++
+	if s.Verification.Verified {
+		s.Unverified = 0
+	} else if s.Unverified++; s.Unverified >= unverifiedPasses {
+		s.Unverified = 0
+		m.wait(migration.StepMigrate, migration.Problem{
+			Kind: "not-verified",
+			Text: fmt.Sprintf("%d passes in a row did not close: %s", unverifiedPasses,
+				shorten(strings.Join(s.Verification.Faults, "; "), 800)),
+			Remedy: "compare the folders named; retry for another pass, or skip the step for this mailbox to leave it out",
+		})
+		return
+	}
+	if p.Final && s.Verification.Verified {
+		s.Finished = true
+	}
+	if p.First || p.Final || p.Demand > 0 || p.Done.Messages > 0 || p.Arrived > 0 || s.Unchanged >= quietPasses || s.Unverified > 0 {
+		m.tell()
+	}
+}
+
+// verify recounts what the pass changed, and everything after the first copy, the final delta, or a pass that didn't
+// close. A delta that changed nothing keeps the verdict.
+func (m *mailbox) verify() error {
+	s, p := &m.s, m.s.Pass
+	whole := p.First || p.Final || !s.Verification.Verified
+	if !whole && len(p.Changed) == 0 {
+		return nil
+	}
+	m.does("verifying")
+	in := activities.VerifyInput{
+		Endpoint: m.in.Endpoint, Mailbox: m.in.Mailbox, Door: m.in.Door, Rules: m.in.Rules, AddOnly: m.addOnly(), State: s.Copy,
+	}
+	if !whole {
+		in.State = part(s.Copy, p.Changed)
+	}
+	var out migration.Verification
+	if err := m.call(m.heavily("recount and compare both sides"), a.Verify, in, &out); err != nil {
+		return err
+	}
+	if !whole {
+		out.Folders = mergeFolders(s.Verification.Folders, out.Folders)
+	}
+	s.Verification = out
+	return nil
+}
+
+// mergeFolders puts the accounts of a part in their places among all.
+func mergeFolders(all, some []migration.FolderAccount) []migration.FolderAccount {
+	all = slices.Clone(all)
+	for _, f := range some {
+		i := slices.IndexFunc(all, func(have migration.FolderAccount) bool { return have.Source == f.Source })
+		if i < 0 {
+			all = append(all, f)
+			continue
+		}
+		all[i] = f
+	}
+	return all
+}
+
+// part is the state with only the named folders.
+func part(s migration.MailboxState, folders []string) migration.MailboxState {
+	some := migration.MailboxState{MaxMessage: s.MaxMessage}
+	for _, f := range s.Folders {
+		if slices.Contains(folders, f.Source) {
+			some.Folders = append(some.Folders, f)
+		}
+	}
+	for _, r := range s.Refusals {
+		if slices.Contains(folders, r.Folder) {
+			some.Refusals = append(some.Refusals, r)
+		}
+	}
+	return some
+}
+
+func (m *mailbox) copyInput(folders []string) activities.CopyInput {
+	return activities.CopyInput{
+		Scope: m.in.Scope, Endpoint: m.in.Endpoint, Mailbox: m.in.Mailbox, Door: m.in.Door, Rules: m.in.Rules,
+		State: part(m.s.Copy, folders), Changed: folders, AddOnly: m.addOnly(), Since: m.s.PassBegan,
+		SourceHosts: m.in.SourceHosts, Heartbeat: m.timing.Heartbeat,
+	}
+}
+
+// addOnly reports whether a pass may only add: the mailbox is in use.
+func (m *mailbox) addOnly() bool { return m.in.Mailbox.Live || m.s.Orders.AfterMX }
+
+// priority is that of the pass under way.
+func (m *mailbox) priority() int {
+	switch {
+	case m.s.Orders.AfterMX:
+		return urgent
+	case m.s.Copied:
+		return usual
+	}
+	return firstCopy
+}
+
+func (m *mailbox) lightly(summary string) func(workflow.Context) workflow.Context {
+	return func(ctx workflow.Context) workflow.Context { return m.light(ctx, m.priority(), summary) }
+}
+
+func (m *mailbox) heavily(summary string) func(workflow.Context) workflow.Context {
+	return func(ctx workflow.Context) workflow.Context { return m.heavy(ctx, m.in.Rules, m.priority(), summary) }
+}

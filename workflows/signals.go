@@ -1,0 +1,120 @@
+package workflows
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
+)
+
+// signal is a channel and what is done with what comes. Signals are taken raw and decoded here, because the SDK drops
+// what it cannot decode and overlooks fields it doesn't know.
+type signal struct {
+	channel workflow.ReceiveChannel
+	take    func(converter.RawValue)
+}
+
+// on has signals of the name taken. Where several signals wait, those of the name that was registered first go first.
+func (c *core) on(name, description string, take func(converter.RawValue)) {
+	channel := workflow.GetSignalChannelWithOptions(c.base, name, workflow.SignalChannelOptions{Description: description})
+	c.signals = append(c.signals, signal{channel, take})
+}
+
+// onOrder has an order of a person taken. Where the order must be signed, one without a name is ignored.
+func (c *core) onOrder(name, description string, signed bool, take func(Order)) {
+	c.on(name, description, func(raw converter.RawValue) {
+		var order Order
+		if err := decode(raw, &order); err != nil {
+			c.ignore("", name, err.Error())
+			return
+		}
+		if signed && order.By == "" {
+			c.ignore("", name, `it must say who gives it: {"by": "..."}`)
+			return
+		}
+		take(order)
+	})
+}
+
+// onStep has an order about a step taken.
+func (c *core) onStep(name, description string, take func(StepOrder)) {
+	c.on(name, description, func(raw converter.RawValue) {
+		var order StepOrder
+		err := decode(raw, &order)
+		switch {
+		case err != nil:
+			c.ignore("", name, err.Error())
+		case order.By == "":
+			c.ignore("", name, `it must say who gives it: {"step": 6, "by": "..."}`)
+		case !order.Step.Valid():
+			c.ignore(order.By, name, fmt.Sprintf("there is no step %d; they are numbered from 1 to 11", order.Step))
+		default:
+			take(order)
+		}
+	})
+}
+
+// onMessage has what parent and child say to one another taken. It is decoded leniently: the other may be newer.
+func onMessage[T any](c *core, name string, take func(T)) {
+	c.on(name, "internal", func(raw converter.RawValue) {
+		var message T
+		if err := json.Unmarshal(raw.Payload().GetData(), &message); err != nil {
+			c.ignore("", name, "it can't be read: "+err.Error())
+			return
+		}
+		take(message)
+	})
+}
+
+// listen takes signals as they come.
+func (c *core) listen() {
+	workflow.Go(c.base, func(ctx workflow.Context) {
+		selector := workflow.NewNamedSelector(ctx, "signals")
+		for _, s := range c.signals {
+			selector.AddReceive(s.channel, func(channel workflow.ReceiveChannel, _ bool) {
+				var raw converter.RawValue
+				if channel.ReceiveAsync(&raw) {
+					s.take(raw)
+					c.touch()
+				}
+			})
+		}
+		for {
+			selector.Select(ctx)
+		}
+	})
+}
+
+// drain takes every signal that has come already, and reports whether there was one.
+func (c *core) drain() bool {
+	taken := false
+	for _, s := range c.signals {
+		var raw converter.RawValue
+		for s.channel.ReceiveAsync(&raw) {
+			s.take(raw)
+			taken = true
+		}
+	}
+	return taken
+}
+
+// decode reads a signal's JSON and refuses what it doesn't know. An empty payload is an empty object.
+func decode(raw converter.RawValue, into any) error {
+	data := bytes.TrimSpace(raw.Payload().GetData())
+	if len(data) == 0 || bytes.Equal(data, []byte("null")) {
+		return nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("its payload is not as documented: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("its payload has something after the object")
+	}
+	return nil
+}

@@ -1,0 +1,389 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"github.com/mailferry/mailferry/activities"
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+// TenantResult is what a tenant ends with.
+type TenantResult struct {
+	State migration.State `json:"state"`
+	// Report is the archive's name of the closing report.
+	Report string `json:"report,omitempty"`
+}
+
+// errSkipped: an operator skipped the step.
+var errSkipped = errors.New("the step is skipped")
+
+// tenant is one run of a Tenant workflow.
+type tenant struct {
+	core
+	in TenantInput
+	s  TenantState
+	// asks are what waits for a person in this run; a new run finds out again.
+	asks []*ask
+	// doing is what is being waited for, in words, when it isn't a person.
+	doing string
+	// enrolling keeps one chunk at a time.
+	enrolling bool
+	// checkAt is when to look for waves that ended without a report.
+	checkAt time.Time
+}
+
+// ask is something that waits for a person.
+type ask struct {
+	Waiting
+	// answer is the order that ended the wait; skip says that it was to skip.
+	answer *StepOrder
+	skip   bool
+}
+
+// begin sets everything up and starts what goes on beside the steps.
+func (t *tenant) begin(ctx workflow.Context) error {
+	t.setup(ctx, activities.Scope{Tenant: t.in.Plan.Tenant, Launch: t.in.Launch}, t.in.Plan.Timing, &t.s.Audit, t.abort)
+	if t.in.Carried != nil {
+		t.s = *t.in.Carried
+	} else {
+		t.s = newTenantState(t.in.Plan, t.now())
+	}
+	t.checkAt = t.now().Add(t.timing.Children.D())
+	if t.s.Aborted != nil {
+		t.stop()
+	}
+	if err := workflow.SetQueryHandler(ctx, QueryStatus, func() (Status, error) { return t.status(), nil }); err != nil {
+		return err
+	}
+	if err := t.handleUpdates(ctx); err != nil {
+		return err
+	}
+	t.hear()
+	t.prepare()
+	t.background(t.base, func() bool { return len(t.owed()) > 0 }, t.order)
+	t.background(t.base, func() bool { return !t.now().Before(t.checkAt) && t.s.Ended.IsZero() }, t.check)
+	t.display(t.show)
+	t.pace("look at the waves", func() time.Time { return earliest(t.checkAt, t.memoDue) })
+	t.show()
+	return nil
+}
+
+func newTenantState(p migration.Plan, now time.Time) TenantState {
+	s := TenantState{Started: now}
+	for _, w := range p.Waves {
+		s.Waves = append(s.Waves, &tenantWave{Name: w.Name})
+	}
+	for _, d := range p.Domains {
+		s.Domains = append(s.Domains, &tenantDomain{Name: d})
+	}
+	for _, step := range migration.Steps() {
+		s.Steps = append(s.Steps, StepStatus{Step: step, Name: step.Name(), Title: step.Title(), State: migration.Pending})
+	}
+	return s
+}
+
+// step is how a step stands in the tenant's own book.
+func (t *tenant) step(step migration.Step) *StepStatus { return &t.s.Steps[step-1] }
+
+// set writes how a step stands.
+func (t *tenant) set(step migration.Step, state migration.State, text string) {
+	s := t.step(step)
+	if s.State != state || s.Since.IsZero() {
+		s.Since = t.now()
+	}
+	s.State, s.Text = state, text
+	t.touch()
+}
+
+// says has the status say what is being waited for.
+func (t *tenant) says(doing string) {
+	if t.doing != doing {
+		t.doing = doing
+		t.touch()
+	}
+}
+
+// do runs an activity until it succeeds. A problem has the step wait for a person, who retries it or, where the step
+// may be skipped, skips it.
+func (t *tenant) do(ctx workflow.Context, step migration.Step, summary string, activity, in, out any) error {
+	for {
+		err := t.try(ctx, step, summary, activity, in, out)
+		if err == nil {
+			return nil
+		}
+		problem := problemOf(err)
+		if problem == nil {
+			return errAborted
+		}
+		if _, err := t.ask(ctx, step, *problem); err != nil {
+			return err
+		}
+	}
+}
+
+// try runs an activity. What passes by itself is retried; an error is a problem or means that the tenant is aborted.
+func (t *tenant) try(ctx workflow.Context, step migration.Step, summary string, activity, in, out any) error {
+	priority := usual
+	if step >= migration.StepCutover {
+		priority = urgent
+	}
+	ctx = t.light(ctx, priority, summary)
+	return workflow.ExecuteActivity(ctx, activity, in).Get(ctx, out)
+}
+
+// ask waits for a person and returns the order that ended the wait.
+func (t *tenant) ask(ctx workflow.Context, step migration.Step, problem migration.Problem) (StepOrder, error) {
+	q := &ask{Waiting: Waiting{Step: step, Problem: problem, Since: t.now()}}
+	t.asks = append(t.asks, q)
+	t.touch()
+	err := t.await(ctx, func() bool { return q.answer != nil })
+	t.asks = slices.DeleteFunc(t.asks, func(have *ask) bool { return have == q })
+	t.touch()
+	switch {
+	case err != nil:
+		return StepOrder{}, err
+	case q.skip:
+		return *q.answer, errSkipped
+	}
+	return *q.answer, nil
+}
+
+// sleep waits by a timer.
+func (t *tenant) sleep(ctx workflow.Context, d time.Duration, summary string) error {
+	_, err := t.awaitUntil(ctx, t.now().Add(d), summary, func() bool { return false })
+	return err
+}
+
+// owed are the places of the waves that don't know yet what is wanted of them.
+func (t *tenant) owed() []int {
+	var places []int
+	for i, w := range t.s.Waves {
+		if w.Started && !w.Lost && !t.wanted(w).same(w.Told) {
+			places = append(places, i)
+		}
+	}
+	return places
+}
+
+// wanted are the orders that a wave should have.
+func (t *tenant) wanted(w *tenantWave) waveOrders {
+	o := waveOrders{
+		Begin: t.begins(w), Paused: t.s.Paused, Interval: t.timing.Delta, AfterMX: !t.s.CutOver.IsZero(), Pass: t.s.Pass,
+		Finish: t.s.Finish, Close: t.s.Closing, Abort: t.s.Aborted, Acknowledged: w.Report.Final,
+	}
+	if o.AfterMX {
+		o.Interval = t.timing.DeltaAfterMX
+	}
+	for _, d := range t.s.Domains {
+		if d.Verified {
+			o.Domains = append(o.Domains, d.Name)
+		}
+	}
+	if o.Begin {
+		o.Shares = t.shares()
+	}
+	return o
+}
+
+// begins reports whether a wave may begin: the first that has mailboxes is the pilot, and the others follow when it is
+// verified.
+func (t *tenant) begins(w *tenantWave) bool {
+	if w.Begun {
+		return true
+	}
+	pilot := slices.IndexFunc(t.s.Waves, func(w *tenantWave) bool { return w.Rows > 0 })
+	if w.Rows == 0 || pilot < 0 {
+		return false
+	}
+	w.Begun = t.s.Waves[pilot] == w || t.s.Waves[pilot].verified()
+	return w.Begun
+}
+
+// verified reports whether every mailbox of the wave that isn't left out is verified.
+func (w *tenantWave) verified() bool {
+	return !w.Lost && w.Report.Verified && w.Report.Status.Totals.Mailboxes == w.Rows
+}
+
+// shares divides what each source bears among the waves that still have first copies to make.
+func (t *tenant) shares() []share {
+	active := 0
+	for _, w := range t.s.Waves {
+		if w.Begun && !w.verified() {
+			active++
+		}
+	}
+	var all []share
+	for _, e := range t.in.Plan.Endpoints {
+		all = append(all, share{e.Name, max(1, e.MailboxesAtOnce/max(1, active))})
+	}
+	return all
+}
+
+// order tells waves what is wanted of them.
+func (t *tenant) order(ctx workflow.Context) {
+	for _, i := range t.owed() {
+		w := t.s.Waves[i]
+		o := t.wanted(w)
+		o.Number = w.Told.Number + 1
+		err := t.send(ctx, t.waveID(w), signalOrders, o)
+		switch {
+		case err == nil, isGone(err) && w.Report.Final:
+			w.Told = o
+		default:
+			w.Lost = true
+			t.record("", "wave "+w.Name+" can't be reached: "+err.Error())
+		}
+	}
+}
+
+func (t *tenant) waveID(w *tenantWave) string { return waveID(t.scope.Tenant, t.scope.Launch, w.Name) }
+
+// check looks for waves that ended without a report.
+func (t *tenant) check(ctx workflow.Context) {
+	defer func() { t.checkAt = t.now().Add(max(t.timing.Children.D(), time.Millisecond)) }()
+	var in activities.ClosedChildrenInput
+	for _, w := range t.s.Waves {
+		if w.Started && !w.Lost && !w.Report.Final {
+			in.IDs = append(in.IDs, t.waveID(w))
+		}
+	}
+	if len(in.IDs) == 0 {
+		return
+	}
+	var out activities.ClosedChildrenOutput
+	if t.try(ctx, migration.StepMigrate, fmt.Sprintf("see whether %d waves still run", len(in.IDs)), a.ClosedChildren, in, &out) != nil {
+		return // looked at again the next time
+	}
+	for _, w := range t.s.Waves {
+		if slices.Contains(out.Closed, t.waveID(w)) && !w.Report.Final {
+			w.Lost = true
+			t.record("", "wave "+w.Name+" ended without a report")
+		}
+	}
+}
+
+// startWave starts a wave that isn't running yet and confirms the start. It outlives this run of the tenant.
+func (t *tenant) startWave(w *tenantWave) error {
+	if w.Started {
+		return nil
+	}
+	ctx := workflow.WithChildOptions(t.base, workflow.ChildWorkflowOptions{
+		WorkflowID:            t.waveID(w),
+		TaskQueue:             activities.MigrateQueue,
+		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		TypedSearchAttributes: attributes(t.scope, migration.StepUsers),
+		StaticSummary:         shorten(t.in.Plan.Organisation+", "+w.Name, 200),
+		Priority:              temporal.Priority{FairnessKey: t.scope.Tenant},
+	})
+	in := WaveInput{Scope: t.scope, Parent: workflow.GetInfo(t.base).WorkflowExecution.ID, Name: w.Name, Plan: t.in.Plan}
+	if err := workflow.ExecuteChildWorkflow(ctx, WaveType, in).GetChildWorkflowExecution().Get(t.base, nil); err != nil {
+		return fmt.Errorf("wave %s cannot be started: %w", w.Name, err)
+	}
+	w.Started = true
+	return nil
+}
+
+// waves waits until every wave that has mailboxes is done with a step.
+func (t *tenant) waves(ctx workflow.Context, step migration.Step, doing string) error {
+	t.says(doing)
+	return t.await(ctx, func() bool {
+		done, total, _ := t.count(step)
+		return total > 0 && done == total && t.committed()
+	})
+}
+
+// count sums the waves' counts of a step.
+func (t *tenant) count(step migration.Step) (done, total, waiting int) {
+	for _, w := range t.s.Waves {
+		total += w.Rows - len(w.Report.Excluded)
+		for _, c := range w.Report.Counts {
+			if c.Step == step {
+				done += c.Done
+				waiting += c.Waiting
+			}
+		}
+	}
+	return done, total, waiting
+}
+
+// committed reports whether a list of mailboxes is in.
+func (t *tenant) committed() bool {
+	return slices.ContainsFunc(t.s.Imports, func(i *importState) bool { return i.Committed })
+}
+
+// users, announce, credentials, connect and migrate are steps that the waves pass.
+func (t *tenant) users(ctx workflow.Context) error {
+	return t.waves(ctx, migration.StepUsers, "users are being added, and their mailboxes made")
+}
+
+func (t *tenant) announce(ctx workflow.Context) error {
+	return t.waves(ctx, migration.StepAnnounce, "users are being told")
+}
+
+func (t *tenant) credentials(ctx workflow.Context) error {
+	return t.waves(ctx, migration.StepCredentials, "mailboxes are being opened at the source")
+}
+
+func (t *tenant) connect(ctx workflow.Context) error {
+	return t.waves(ctx, migration.StepConnect, "both sides of the mailboxes are being opened")
+}
+
+func (t *tenant) migrate(ctx workflow.Context) error {
+	t.says("mailboxes are being copied and verified")
+	return t.await(ctx, t.verified)
+}
+
+// verified reports whether every mailbox that isn't left out is verified.
+func (t *tenant) verified() bool {
+	some := false
+	for _, w := range t.s.Waves {
+		if w.Rows > 0 && !w.verified() {
+			return false
+		}
+		some = some || w.Rows > 0
+	}
+	return some
+}
+
+// list is step 5: the starter hands the CSV in by updates; see enroll.
+func (t *tenant) list(ctx workflow.Context) error {
+	t.says("waiting for the list of mailboxes")
+	return t.await(ctx, t.committed)
+}
+
+// outcome is the state that the tenant ends in.
+func (t *tenant) outcome() migration.State {
+	if t.s.Aborted != nil {
+		return migration.Aborted
+	}
+	return migration.Done
+}
+
+// wind is what is left to do after an abort: the waves stop and end, everything stays as it is, and the report says so.
+func (t *tenant) wind(ctx workflow.Context) error {
+	t.asks, t.s.Gate = nil, nil
+	t.says("stopping everything; nothing is undone")
+	if err := t.await(ctx, t.ended); err != nil {
+		return err
+	}
+	return t.archive(ctx)
+}
+
+// ended reports whether every wave has ended.
+func (t *tenant) ended() bool {
+	return !slices.ContainsFunc(t.s.Waves, func(w *tenantWave) bool {
+		return w.Started && !w.Lost && !(w.Report.Final && w.Told.Acknowledged)
+	})
+}
+
+// joined is a list for people.
+func joined(names []string) string { return strings.Join(names, ", ") }

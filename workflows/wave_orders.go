@@ -1,0 +1,318 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+// orderWindow is how many orders are sent at once.
+const orderWindow = 100
+
+// hear registers the signals that a wave takes. Rows are registered before the word that makes them real.
+func (w *wave) hear() {
+	onMessage(&w.core, signalStage, w.stage)
+	onMessage(&w.core, signalImport, w.settleImport)
+	onMessage(&w.core, signalOrders, w.obey)
+	onMessage(&w.core, signalReport, w.takeReport)
+	w.onOrder(SignalAbort, "Stop this wave, leave everything as it is, and end.", true, w.abort)
+	w.onOrder(SignalPause, "Stop copying until resumed.", false, func(o Order) {
+		w.s.Paused = true
+		w.record(o.By, because("paused", o.Reason))
+	})
+	w.onOrder(SignalResume, "Go on after a pause.", false, func(o Order) {
+		w.s.Paused, w.s.Lost = false, 0
+		w.record(o.By, because("resumed", o.Reason))
+	})
+	w.onOrder(SignalSyncNow, "Begin a delta of every mailbox at once.", false, func(o Order) {
+		w.s.Pass++
+		w.record(o.By, because("asked for a delta of every mailbox at once", o.Reason))
+	})
+	w.onStep(SignalRetry, "Try a step that waits again, for one mailbox or all.", w.retry)
+	w.onStep(SignalSkip, "Go on without a step that waits, for one mailbox or all.", w.skip)
+	w.listen()
+}
+
+// stage keeps rows until their import is committed. A chunk that comes again replaces itself.
+func (w *wave) stage(m stageMessage) {
+	same := func(have stageMessage) bool { return have.Import == m.Import && have.Chunk == m.Chunk }
+	w.s.Staged = append(slices.DeleteFunc(w.s.Staged, same), m)
+	w.tellSoon()
+}
+
+func (w *wave) settleImport(m importMessage) {
+	if m.Commit {
+		for _, chunk := range w.s.Staged {
+			if chunk.Import != m.Import {
+				continue
+			}
+			for _, mailbox := range chunk.Rows {
+				if w.find(mailbox.Address) == nil {
+					w.s.Rows = append(w.s.Rows, &row{
+						Address: mailbox.Address, Endpoint: mailbox.Endpoint, Mailbox: &mailbox, State: migration.Running, Since: w.now(),
+					})
+				}
+			}
+		}
+	}
+	w.s.Staged = slices.DeleteFunc(w.s.Staged, func(have stageMessage) bool { return have.Import == m.Import })
+	w.tell()
+}
+
+// obey takes the tenant's orders.
+func (w *wave) obey(o waveOrders) {
+	if o.Number <= w.s.Orders.Number {
+		return
+	}
+	before := w.s.Orders
+	w.s.Orders, w.s.Lost = o, 0
+	if o.Begin && !before.Begin {
+		for _, r := range w.s.Rows {
+			r.Since = w.now()
+		}
+	}
+	if o.Finish && !before.Finish {
+		w.s.Check = w.now()
+	}
+	if o.Abort != nil {
+		w.stop()
+	}
+	w.tell()
+}
+
+func (w *wave) abort(o Order) {
+	if w.s.Aborted != nil {
+		return
+	}
+	w.s.Aborted = &o
+	w.stop()
+	w.record(o.By, because("aborted", o.Reason))
+	w.tell()
+}
+
+// wanted are the orders that a mailbox should have.
+func (w *wave) wanted(i int) mailboxOrders {
+	r, o := w.s.Rows[i], w.s.Orders
+	if r.Lost {
+		return r.Told
+	}
+	if r.Report.Final {
+		final := r.Told
+		final.Acknowledged = true
+		return final
+	}
+	orders := mailboxOrders{
+		Sync: r.Granted, Paused: o.Paused || w.s.Paused, Interval: o.Interval, AfterMX: o.AfterMX, Pass: o.Pass + w.s.Pass,
+		Offset: migration.Duration(o.Interval.D() / time.Duration(len(w.s.Rows)) * time.Duration(i)),
+		// Nobody is finished before those who ended without a word are found.
+		Finish:  o.Finish && w.s.Checked,
+		Close:   o.Close && w.s.Checked,
+		Exclude: r.Excluded,
+	}
+	if abort := w.aborting(); abort != nil {
+		orders.Abort = Order{By: named(abort.By), Reason: abort.Reason}
+	}
+	return orders
+}
+
+// named is who gave an order, where an empty name would mean that there is no order.
+func named(by string) string {
+	if by == "" {
+		return "unknown"
+	}
+	return by
+}
+
+// owed are the places of rows whose mailboxes don't know yet what is wanted of them.
+func (w *wave) owed() []int {
+	w.grant()
+	var places []int
+	for i, r := range w.s.Rows {
+		if r.started() && !r.Lost && !w.wanted(i).same(r.Told) {
+			if places = append(places, i); len(places) == orderWindow {
+				break
+			}
+		}
+	}
+	return places
+}
+
+// grant orders first copies, as many at once as the wave's share of each source allows.
+func (w *wave) grant() {
+	if w.idle() {
+		return
+	}
+	for _, s := range w.s.Orders.Shares {
+		active := 0
+		for _, r := range w.s.Rows {
+			if r.Endpoint == s.Endpoint && r.Granted && w.copying(r) {
+				active++
+			}
+		}
+		for _, r := range w.s.Rows {
+			if active >= s.Mailboxes {
+				break
+			}
+			if r.Endpoint == s.Endpoint && r.started() && !r.Granted && !r.out() && !r.Lost {
+				r.Granted = true
+				active++
+			}
+		}
+	}
+}
+
+// copying reports whether a mailbox whose first copy was ordered is still at it.
+func (w *wave) copying(r *row) bool {
+	_, problem := r.waits()
+	return !r.Report.Copied && !r.out() && !r.Lost && problem == nil
+}
+
+// order tells mailboxes what is wanted of them. One that is not there any more and never said goodbye is lost.
+func (w *wave) order(ctx workflow.Context) {
+	places := w.owed()
+	sent := make([]mailboxOrders, len(places))
+	futures := make([]workflow.Future, len(places))
+	for n, i := range places {
+		r := w.s.Rows[i]
+		sent[n] = w.wanted(i)
+		sent[n].Number = r.Told.Number + 1
+		futures[n] = workflow.SignalExternalWorkflow(ctx, mailboxID(w.scope.Tenant, w.scope.Launch, r.Address), "", signalOrders, sent[n])
+	}
+	for n, i := range places {
+		r, err := w.s.Rows[i], futures[n].Get(ctx, nil)
+		switch {
+		case err == nil, isGone(err) && r.Report.Final:
+			r.Told = sent[n]
+		default:
+			w.lose(r, err.Error())
+		}
+	}
+}
+
+// lose has a mailbox that can't be reached wait for a person.
+func (w *wave) lose(r *row, why string) {
+	if r.Report.Final || r.Lost {
+		return
+	}
+	r.Lost, r.Since = true, w.now()
+	if r.State == migration.Excluded {
+		return
+	}
+	r.State = migration.Failed
+	r.Problem = &migration.Problem{
+		Kind: "mailbox-ended",
+		Text: fmt.Sprintf("the workflow %s ended without a report: %s", mailboxID(w.scope.Tenant, w.scope.Launch, r.Address), why),
+		Remedy: "see in the Web UI why; if it has been started again there, retry the step; otherwise skip the step for this mailbox, " +
+			"which leaves it out",
+	}
+}
+
+// takeReport takes what a mailbox says.
+func (w *wave) takeReport(m mailboxReport) {
+	r := w.find(m.Address)
+	if r == nil || m.Number <= r.Report.Number {
+		if r != nil && m.Final {
+			r.Told.Acknowledged = false // it asks again, so the acknowledgement got lost
+		}
+		return
+	}
+	if m.Problem != nil && r.Report.Problem == nil {
+		r.Since = w.now()
+	}
+	r.Report = m
+	if r.Lost {
+		r.Lost, r.Problem = false, nil
+		r.State = migration.Running
+	}
+	switch {
+	case m.State == migration.Excluded:
+		r.State, r.Problem = migration.Excluded, nil
+	case m.Final && m.State == migration.Aborted && w.aborting() == nil && !r.out():
+		r.State, r.Since = migration.Failed, w.now()
+		r.Problem = &migration.Problem{
+			Kind: "mailbox-aborted", Text: r.Address + " was aborted by itself and has ended",
+			Remedy: "skip the step for this mailbox, which leaves it out",
+		}
+	}
+	w.tellSoon()
+}
+
+// retry tries what waits again.
+func (w *wave) retry(o StepOrder) {
+	w.forWaiting(SignalRetry, o, func(r *row) {
+		switch {
+		case r.Lost:
+			r.Lost, r.State, r.Problem = false, migration.Running, nil
+			w.s.Check = w.now()
+		case r.Problem != nil && !r.Report.Final:
+			r.State, r.Problem, r.Since, r.After = migration.Running, nil, w.now(), time.Time{}
+		}
+	})
+}
+
+// skip goes on without what waits: the step is passed over where it can be, and otherwise the mailbox is left out.
+func (w *wave) skip(o StepOrder) {
+	w.forWaiting(SignalSkip, o, func(r *row) {
+		switch {
+		case r.Problem == nil:
+		case o.Step.Skippable() && !r.started():
+			r.State, r.Problem, r.Since, r.After = migration.Running, nil, w.now(), time.Time{}
+			for r.Stage.step() == o.Step {
+				r.Stage++
+			}
+		default:
+			r.State, r.Problem = migration.Excluded, nil
+			r.Excluded = Order{By: o.By, Reason: o.Reason}
+			r.Note = shorten(because("left out by "+o.By, o.Reason), 300)
+		}
+	})
+}
+
+// forWaiting does something with the rows that wait in the step, or hands the order to their mailboxes.
+func (w *wave) forWaiting(name string, o StepOrder, act func(*row)) {
+	count := 0
+	for _, r := range w.s.Rows {
+		step, problem := r.waits()
+		if problem == nil || step != o.Step || o.Mailbox != "" && o.Mailbox != r.Address {
+			continue
+		}
+		count++
+		w.record(o.By, because(fmt.Sprintf("%s for %s", name, r.Address), o.Reason))
+		if r.Problem == nil {
+			w.handOn(name, o, r)
+			continue
+		}
+		act(r)
+	}
+	if w.s.Problem != nil && o.Step == migration.StepWelcome && o.Mailbox == "" && name == SignalRetry {
+		w.s.Problem = nil
+		count++
+	}
+	if count == 0 {
+		w.ignore(o.By, name, fmt.Sprintf("nothing waits at step %d%s", o.Step, of(o.Mailbox)))
+	}
+	w.tell()
+}
+
+func of(mailbox string) string {
+	if mailbox == "" {
+		return ""
+	}
+	return " of " + mailbox
+}
+
+// handOn gives an order about a step to the mailbox that waits.
+func (w *wave) handOn(name string, o StepOrder, r *row) {
+	id := mailboxID(w.scope.Tenant, w.scope.Launch, r.Address)
+	w.busy++
+	workflow.Go(w.base, func(ctx workflow.Context) {
+		defer func() { w.busy-- }()
+		if err := w.send(ctx, id, name, o); err != nil {
+			w.lose(r, err.Error())
+		}
+	})
+}

@@ -1,0 +1,123 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mailferry/mailferry/activities"
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+// wantsWelcome reports whether the mailbox's user is to be welcomed: not where it was left out or aborted.
+func (m *mailbox) wantsWelcome() bool {
+	return m.s.Finished && m.s.Excluded == nil && m.s.Aborted == nil
+}
+
+// welcome writes to the user, once, what was moved and what was not. The mailbox does it itself because it alone has
+// the list of refusals.
+func (m *mailbox) welcome() {
+	m.does("welcoming its user")
+	in := activities.NotifyInput{
+		Scope: m.in.Scope, Kind: migration.NoticeWelcome, Organisation: m.in.Organisation, Notices: m.in.Notices, AfterMX: true,
+		Door: m.in.Door, Endpoints: []migration.Endpoint{m.in.Endpoint},
+		To: []activities.Recipient{{
+			Mailbox: m.in.Mailbox, Account: m.s.Copy.Account(), Refusals: m.s.Copy.Refusals, RefusalCount: m.s.Copy.RefusalCount,
+		}},
+	}
+	var out activities.OutcomesOutput
+	if err := m.call(m.lightly("send the welcome"), a.Notify, in, &out); err != nil {
+		m.trouble(migration.StepWelcome, err)
+		return
+	}
+	for _, o := range out.Outcomes {
+		switch {
+		case o.Problem != nil:
+			m.wait(migration.StepWelcome, *o.Problem)
+			return
+		case !o.Done:
+			_ = workflow.NewTimer(m.base, m.timing.Poll.D()).Get(m.base, nil)
+			return
+		case o.Note != "":
+			m.s.Note = shorten(o.Note, 300)
+		}
+	}
+	m.s.Welcomed = true
+}
+
+// archive keeps the mailbox's account and last state where they outlive Temporal.
+func (m *mailbox) archive() {
+	m.does("archiving its account")
+	in := activities.ArchiveAccountInput{Scope: m.in.Scope, Archive: m.in.Archive, Account: m.account(), State: m.s.Copy}
+	options := m.light(m.base, usual, "archive the account")
+	if err := workflow.ExecuteActivity(options, a.ArchiveAccount, in).Get(m.base, nil); err != nil {
+		m.trouble(migration.StepWelcome, err)
+		return
+	}
+	m.s.Archived = true
+	m.tell()
+}
+
+// welcome is step 11: each mailbox welcomes its user, has its account archived, and ends; then the report is written.
+func (t *tenant) welcome(ctx workflow.Context) error {
+	if !t.s.Closing {
+		t.s.Closing = true
+		t.touch()
+	}
+	t.says("users are being welcomed, accounts archived")
+	if err := t.await(ctx, t.ended); err != nil {
+		return err
+	}
+	if err := t.raise(ctx); err != nil {
+		return err
+	}
+	return t.archive(ctx)
+}
+
+// raise gives each changed MX the TTL that the tenant recommends, now that it need not be changed again soon. It is no
+// more than tidying up, so what it meets is written down and nobody waits for it.
+func (t *tenant) raise(ctx workflow.Context) error {
+	for _, d := range t.s.Domains {
+		if d.Raised || d.Change == nil || d.Wanted.TTL <= d.Change.After.TTL {
+			continue
+		}
+		d.Raised = true
+		change := migration.Change{Before: d.Change.After, After: d.Wanted}
+		in := activities.ApplyInput{DNS: t.in.Plan.DNS, Change: change}
+		if err := t.try(ctx, migration.StepWelcome, "raise the TTL of the MX of "+d.Name, a.ApplyChange, in, nil); err != nil {
+			problem := problemOf(err)
+			if problem == nil {
+				return errAborted
+			}
+			t.record("", "the TTL of the MX of "+d.Name+" stays short: "+problem.String())
+			continue
+		}
+		t.s.Changes = append(t.s.Changes, change)
+		t.record("", fmt.Sprintf("raised the TTL of the MX of %s to %d s", d.Name, d.Wanted.TTL))
+	}
+	return nil
+}
+
+// archive writes the closing report.
+func (t *tenant) archive(ctx workflow.Context) error {
+	t.says("the report is being written")
+	t.s.Ended = t.now()
+	in := activities.ArchiveReportInput{Scope: t.scope, Archive: t.in.Plan.Archive, Report: t.closingReport()}
+	if err := t.do(ctx, migration.StepWelcome, "write the closing report", a.ArchiveReport, in, nil); err != nil && !errors.Is(err, errSkipped) {
+		return err
+	}
+	t.s.Report = t.scope.Tenant + "/" + t.scope.Launch + "/report.txt"
+	t.says("")
+	return nil
+}
+
+// closingReport is what the migration leaves behind, but for the mailboxes' accounts, which the archive adds.
+func (t *tenant) closingReport() migration.Report {
+	totals := t.totals()
+	return migration.Report{
+		Tenant: t.scope.Tenant, Organisation: t.in.Plan.Organisation, Launch: t.scope.Launch, Started: t.s.Started, Ended: t.s.Ended,
+		State: t.outcome(), Domains: t.in.Plan.Domains, Account: totals.Account, Refusals: totals.Refusals, Approvals: t.s.Approvals,
+		Changes: t.s.Changes, Proofs: t.s.Proofs, Arrivals: t.arrivals(), Audit: t.s.Audit,
+	}
+}
