@@ -61,27 +61,25 @@ func (l *list) whole() {
 // name of another row's mailbox.
 func (l *list) crossed(i int, m migration.Mailbox, locals map[string]int) {
 	target, _ := splitAddress(m.Address)
-	source, column := m.SourceAddress, columnSourceAddress
-	if source == "" {
-		source, column = m.User, columnUserName
+	for _, source := range []struct{ column, name string }{{columnUserName, m.User}, {columnSourceAddress, m.SourceAddress}} {
+		name, domain := splitAddress(strings.ToLower(source.name))
+		if target == "" || name == "" || name == target {
+			continue
+		}
+		text := "the source account's name is not the mailbox's"
+		other, another := locals[name]
+		switch {
+		case another:
+			text += fmt.Sprintf(", but that of line %d", l.lines[other])
+		case domain == "":
+			continue
+		}
+		// Addresses are shown, so that a person can judge; a cell that could be a password isn't.
+		if isAddress(source.name) && source.name != l.passwords[i] {
+			text += fmt.Sprintf(": mail of %s goes to %s", strings.ToLower(source.name), m.Address)
+		}
+		l.warnings = append(l.warnings, Warning{l.file, l.lines[i], l.index(source.column) + 1, source.column, text, "make sure that no two people's mail is crossed"})
 	}
-	name, domain := splitAddress(strings.ToLower(source))
-	if target == "" || name == target {
-		return
-	}
-	text := "the source account's name is not the mailbox's"
-	other, another := locals[name]
-	switch {
-	case another:
-		text += fmt.Sprintf(", but that of line %d", l.lines[other])
-	case domain == "":
-		return
-	}
-	// Addresses are shown, so that a person can judge; a cell that could be a password isn't.
-	if isAddress(source) && source != l.passwords[i] {
-		text += fmt.Sprintf(": mail of %s goes to %s", strings.ToLower(source), m.Address)
-	}
-	l.warnings = append(l.warnings, Warning{l.file, l.lines[i], l.index(column) + 1, column, text, "make sure that no two people's mail is crossed"})
 }
 
 // Acknowledgement is a short text that stands for exactly these warnings: whoever gives it back has been shown them. It

@@ -226,9 +226,15 @@ func TestCrossedRows(t *testing.T) {
 		{"another's address", "ada@contoso.com,grace@old.example,x", "list.csv:2:2: UserName: the source account's name is not the mailbox's: mail of grace@old.example goes to ada@contoso.com (make sure that no two people's mail is crossed)"},
 		{"another row's name", "ada@contoso.com,grace,x\ngrace@contoso.com,g.hopper,x", "list.csv:2:2: UserName: the source account's name is not the mailbox's, but that of line 3 (make sure that no two people's mail is crossed)"},
 		{"a sign-in name that is the password", "ada@contoso.com,p@ss.example,p@ss.example", "list.csv:2:2: UserName: the source account's name is not the mailbox's (make sure that no two people's mail is crossed)"},
+		{"the source address fits, the sign-in name doesn't", "ada@contoso.com,grace@old.example,x,ada@old.example", "list.csv:2:2: UserName: the source account's name is not the mailbox's: mail of grace@old.example goes to ada@contoso.com (make sure that no two people's mail is crossed)"},
+		{"the source address differs", "ada@contoso.com,u1001,x,a.lovelace@old.example", "list.csv:2:4: SourceAddress: the source account's name is not the mailbox's: mail of a.lovelace@old.example goes to ada@contoso.com (make sure that no two people's mail is crossed)"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			header := header
+			if strings.Count(test.rows, ",") == 3 {
+				header += ",SourceAddress"
+			}
 			_, warnings, err := decodeCSV("list.csv", []byte(header+"\n"+test.rows), simplePlan(), seal)
 			if err != nil {
 				t.Fatal(err)
