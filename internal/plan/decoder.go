@@ -196,21 +196,22 @@ func (d *decoder) number(path string, node ast.Node, into reflect.Value) {
 		return
 	}
 	text = strings.ReplaceAll(text, "_", "")
+	var err error
 	if into.CanUint() {
-		n, err := strconv.ParseUint(text, 0, into.Type().Bits())
-		if err != nil {
-			d.fault(path, "must be a whole number that is not below 0 and not too large", "")
-			return
-		}
+		var n uint64
+		n, err = strconv.ParseUint(text, 10, into.Type().Bits())
 		into.SetUint(n)
-		return
+	} else {
+		var n int64
+		n, err = strconv.ParseInt(text, 10, into.Type().Bits())
+		into.SetInt(n)
 	}
-	n, err := strconv.ParseInt(text, 0, into.Type().Bits())
-	if err != nil {
+	switch {
+	case errors.Is(err, strconv.ErrRange):
 		d.fault(path, "is too large a number", "")
-		return
+	case err != nil:
+		d.fault(path, "must be a whole number in decimal digits, not below 0", "")
 	}
-	into.SetInt(n)
 }
 
 // scalar is the text of a node that holds just one: YAML's own types but for null are taken as they are written, so

@@ -88,6 +88,29 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// A plan may have come from another system's editor.
+func TestForms(t *testing.T) {
+	want, err := read(t, t.TempDir(), smallest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"CRLF":              strings.ReplaceAll(smallest, "\n", "\r\n"),
+		"byte order mark":   "\ufeff" + smallest,
+		"document markers":  "---\n" + smallest + "...\n",
+		"comments":          "# one\n" + strings.ReplaceAll(smallest, "\n", " # two\n"),
+		"quotes":            strings.Replace(smallest, "tenant: contoso", `"tenant": 'contoso'`, 1),
+		"null is the usual": smallest + "copy: ~\ntiming: {delta: null}\nwaves:\n",
+	} {
+		got, err := read(t, t.TempDir(), text)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 // Each fault has one message that names file, line, column, field, what is wrong and what to do.
 func TestFaults(t *testing.T) {
 	tests := []struct{ name, old, new, want string }{
@@ -101,6 +124,9 @@ func TestFaults(t *testing.T) {
 		{"list in place of text", "tenant: contoso", "tenant: [contoso]", `plan.yaml:2:1: tenant: must be one text (write: tenant: "...")`},
 		{"empty entry", "domains: [contoso.com]", "domains:\n  - contoso.com\n  -", `plan.yaml:4:1: domains: has nothing at entry 2 (fill the entry in or take it away)`},
 		{"not a number", "dns: {mode: manual}", "dns: {mode: manual, ttl: 5m}", `plan.yaml:8:21: dns.ttl: must be a whole number`},
+		{"hexadecimal", "dns: {mode: manual}", "dns: {mode: manual, ttl: 0x10}", `plan.yaml:8:21: dns.ttl: must be a whole number in decimal digits, not below 0`},
+		{"below 0", "dns: {mode: manual}", "dns: {mode: manual, ttl: -5}", `plan.yaml:8:21: dns.ttl: must be a whole number in decimal digits, not below 0`},
+		{"too large", "dns: {mode: manual}", "dns: {mode: manual, ttl: 99999999999}", `plan.yaml:8:21: dns.ttl: is too large a number`},
 		{"not a duration", "archive:", "timing: {delta: daily}\narchive:", `plan.yaml:14:10: timing.delta: "daily" is not a duration; write it like 90s, 15m, 24h or 14d`},
 		{"no wait", "archive:", "timing: {delta: 0s}\narchive:", `plan.yaml:14:10: timing.delta: 0s is no wait (write one between 1ms and 365d, like 15m or 14d)`},
 		{"delta too long", "archive:", "timing: {deltaAfterMX: 2d}\narchive:", `plan.yaml:14:10: timing.deltaAfterMX: timing.deltaAfterMX is 2d, which is more than timing.delta, 1d (change one of the two)`},

@@ -22,6 +22,7 @@
 package plan
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -96,6 +97,7 @@ func decode(path string, data []byte, seal SealFunc) (migration.Plan, error) {
 
 // parse returns the root of the only document, nil where there is a fault.
 func (d *decoder) parse(data []byte) ast.Node {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		d.unreadable = true
