@@ -16,15 +16,18 @@ func TestFoldersThatTheTargetCannotTellApartHaveOneName(t *testing.T) {
 		want     []string
 	}{
 		"Exchange": {
-			true, migration.MailboxState{},
+			true,
+			migration.MailboxState{},
 			[]string{"INBOX", "Projects", "Projects", "Projects/2024", "Archive"},
 		},
 		"Exchange, named by an earlier pass": {
-			true, migration.MailboxState{Folders: []migration.FolderState{{Source: "projects", Target: "projects"}}},
+			true,
+			migration.MailboxState{Folders: []migration.FolderState{{Source: "projects", Target: "projects"}}},
 			[]string{"INBOX", "projects", "projects", "projects/2024", "Archive"},
 		},
 		"a target that tells them apart": {
-			false, migration.MailboxState{},
+			false,
+			migration.MailboxState{},
 			[]string{"INBOX", "Projects", "projects", "PROJECTS/2024", "Archive"},
 		},
 	} {
