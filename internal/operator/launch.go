@@ -109,8 +109,8 @@ func (o *Operator) startOptions(plan migration.Plan, rec record, batches []batch
 			},
 		},
 		TypedSearchAttributes: temporal.NewSearchAttributes(
-			tenantKey.ValueSet(plan.Tenant), launchKey.ValueSet(rec.Launch),
-			stateKey.ValueSet(string(migration.Running)), stepKey.ValueSet(int64(migration.StepUsers)),
+			workflows.SearchTenant.ValueSet(plan.Tenant), workflows.SearchLaunch.ValueSet(rec.Launch),
+			workflows.SearchState.ValueSet(string(migration.Running)), workflows.SearchStep.ValueSet(int64(migration.StepUsers)),
 		),
 		StaticSummary: cut(fmt.Sprintf("%s: %d mailboxes to Microsoft 365", plan.Organisation, rec.Rows), 200),
 		StaticDetails: cut(details(plan, rec, batches), 8<<10),

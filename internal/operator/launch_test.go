@@ -46,8 +46,8 @@ func TestLaunch(t *testing.T) {
 	if start.ID != "contoso" || start.TaskQueue != activities.MigrateQueue {
 		t.Errorf("started %q on queue %q", start.ID, start.TaskQueue)
 	}
-	if got, _ := start.TypedSearchAttributes.GetKeyword(launchKey); got != "20261123-1" {
-		t.Errorf("%s is %q", launchKey.GetName(), got)
+	if got, _ := start.TypedSearchAttributes.GetKeyword(workflows.SearchLaunch); got != "20261123-1" {
+		t.Errorf("%s is %q", workflows.SearchLaunch.GetName(), got)
 	}
 	var order []string
 	for _, u := range f.updates {

@@ -14,20 +14,16 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/workflows"
 )
 
-// The search attributes of the migrations' workflows.
-var (
-	tenantKey = temporal.NewSearchAttributeKeyKeyword("MailferryTenant")
-	launchKey = temporal.NewSearchAttributeKeyKeyword("MailferryLaunch")
-	stateKey  = temporal.NewSearchAttributeKeyKeyword("MailferryState")
-	stepKey   = temporal.NewSearchAttributeKeyInt64("MailferryStep")
-)
+// attributes are the search attributes of the migrations' workflows.
+var attributes = []temporal.SearchAttributeKey{workflows.SearchTenant, workflows.SearchLaunch, workflows.SearchState, workflows.SearchStep}
 
 // Attributes returns the search attributes that a namespace needs, by name.
 func Attributes() map[string]enumspb.IndexedValueType {
 	all := map[string]enumspb.IndexedValueType{}
-	for _, key := range []temporal.SearchAttributeKey{tenantKey, launchKey, stateKey, stepKey} {
+	for _, key := range attributes {
 		all[key.GetName()] = key.GetValueType()
 	}
 	return all
@@ -85,7 +81,7 @@ func checkAttributes(ctx context.Context, s Services, namespace string) error {
 		return nil
 	}
 	var names []string
-	for _, key := range []temporal.SearchAttributeKey{tenantKey, launchKey, stateKey, stepKey} {
+	for _, key := range attributes {
 		if _, ok := missing[key.GetName()]; ok {
 			names = append(names, key.GetName())
 		}

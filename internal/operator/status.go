@@ -134,7 +134,7 @@ func (o *Operator) waveMemos(ctx context.Context, tenant, launch string) []workf
 	response, err := o.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: 200,
 		Query: fmt.Sprintf("%s = '%s' AND %s = '%s' AND WorkflowType = '%s' AND ExecutionStatus != 'ContinuedAsNew'",
-			tenantKey.GetName(), tenant, launchKey.GetName(), launch, workflows.WaveType),
+			workflows.SearchTenant.GetName(), tenant, workflows.SearchLaunch.GetName(), launch, workflows.WaveType),
 	})
 	if err != nil {
 		return nil
