@@ -197,7 +197,6 @@ func (u *pump) appended(s *imapwire.Status, r migration.Refusal, when int64, fla
 	}
 	u.mu.Unlock()
 	if known {
-		u.ledger.copied(r.UID, uid, r.Size)
+		u.engine.done(u.ledger, r.UID, uid, r.Size)
 	}
-	u.engine.done(u.name, 1, r.Size)
 }

@@ -416,13 +416,25 @@ func (e *engine) tooLarge(size int64) bool {
 	return e.limit > 0 && size > e.limit
 }
 
-// done counts a message that is now at the target.
-func (e *engine) done(folder string, messages int, bytes int64) {
+// done records a message that is now at the target, and counts it.
+func (e *engine) done(l *ledger, uid, target uint32, size int64) {
+	if l.copied(uid, target, size) {
+		e.count(l, size)
+	}
+}
+
+// accepted records one whose UID at the target isn't known.
+func (e *engine) accepted(l *ledger, uid uint32, size int64) {
+	l.accepted(uid)
+	e.count(l, size)
+}
+
+func (e *engine) count(l *ledger, size int64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.progress.Messages += messages
-	e.progress.Bytes += bytes
-	e.progress.Folder = folder
+	e.progress.Messages++
+	e.progress.Bytes += size
+	e.progress.Folder = l.state.Source
 }
 
 // expect counts what a folder has to do, once.

@@ -117,8 +117,8 @@ func (l *ledger) close(uid uint32) {
 	l.touched = true
 }
 
-// copied records a copy and its target UID. ours tells an append from a message that was found.
-func (l *ledger) copied(uid, target uint32, size int64) {
+// copied records a copy and its target UID, and reports whether it is one of ours that had not been recorded before.
+func (l *ledger) copied(uid, target uint32, size int64) (ours bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, again := l.pairs.get(uid)
@@ -126,15 +126,16 @@ func (l *ledger) copied(uid, target uint32, size int64) {
 	l.close(uid)
 	if again {
 		l.state.TargetHigh = max(l.state.TargetHigh, target)
-		return
+		return false
 	}
 	if target < l.state.Baseline {
 		l.state.Account.Already++
-	} else {
-		l.state.Account.Copied++
-		l.state.Account.Bytes += size
-		l.state.TargetHigh = max(l.state.TargetHigh, target)
+		return false
 	}
+	l.state.Account.Copied++
+	l.state.Account.Bytes += size
+	l.state.TargetHigh = max(l.state.TargetHigh, target)
+	return true
 }
 
 // accepted records a message that the target took without its UID being known.

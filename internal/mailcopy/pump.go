@@ -21,7 +21,7 @@ const (
 	// refusalsInARow is how many refused appends end a connection: Exchange hangs up at about ten.
 	refusalsInARow = 8
 	// readBackAfter is how many appends wait for their UIDs to be read back where the target doesn't tell them.
-	readBackAfter = 200
+	readBackAfter = 50
 )
 
 var errRefusals = errors.New("the target refused one message after the other")

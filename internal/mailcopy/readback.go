@@ -51,7 +51,7 @@ func (u *pump) readOff(rows []fetched, err error) {
 	u.mu.Unlock()
 	if even {
 		for i, m := range list {
-			u.ledger.copied(m.uid, rows[i].uid, m.size)
+			u.engine.done(u.ledger, m.uid, rows[i].uid, m.size)
 		}
 	}
 }
@@ -122,14 +122,14 @@ func (u *pump) resolveByHeader(list []unread) error {
 		delete(size, uid)
 		if j < 0 {
 			unknown++
-			u.ledger.accepted(uid)
+			u.engine.accepted(u.ledger, uid, source[i].size)
 			continue
 		}
-		u.ledger.copied(uid, doubtful[j].uid, source[i].size)
+		u.engine.done(u.ledger, uid, doubtful[j].uid, source[i].size)
 	}
-	for uid := range size { // left the source meanwhile
+	for uid, octets := range size { // left the source meanwhile
 		unknown++
-		u.ledger.accepted(uid)
+		u.engine.accepted(u.ledger, uid, octets)
 	}
 	u.observe("copy-not-told-apart", unknown)
 	u.mu.Lock()

@@ -144,12 +144,8 @@ func (p *pass) take(source, doubtful []identity) uids {
 		}
 		m, target := source[i], doubtful[j].uid
 		found[target] = true
-		p.ledger.copied(m.uid, target, m.size)
-		if target < baseline {
-			continue
-		}
-		p.done(p.name, 1, m.size)
-		if p.tgt.exchange && hasFlag(m.flags, `\Flagged`) {
+		p.done(p.ledger, m.uid, target, m.size)
+		if target >= baseline && p.tgt.exchange && hasFlag(m.flags, `\Flagged`) {
 			p.ledger.mark(m.uid)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Proxy stands before a server and can spoil what passes.
@@ -19,6 +20,7 @@ type Proxy struct {
 	mu      sync.Mutex
 	conns   map[net.Conn]bool
 	cutting int64 // after how many octets towards the server a connection is cut; 0 is never
+	pace    int   // octets a second towards the server; 0 is as fast as it goes
 }
 
 // NewProxy starts a proxy. With strip it takes the APPENDUID codes out of the server's answers.
@@ -59,6 +61,13 @@ func (p *Proxy) CutAfter(octets int64) {
 	p.cutting = octets
 }
 
+// Pace holds new connections to so many octets a second towards the server; 0 is as fast as it goes.
+func (p *Proxy) Pace(octets int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pace = octets
+}
+
 func (p *Proxy) serve(near net.Conn) {
 	defer near.Close()
 	far, err := net.Dial("tcp", p.target)
@@ -68,7 +77,7 @@ func (p *Proxy) serve(near net.Conn) {
 	defer far.Close()
 	p.mu.Lock()
 	p.conns[near], p.conns[far] = true, true
-	cutting := p.cutting
+	cutting, pace := p.cutting, p.pace
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
@@ -78,11 +87,11 @@ func (p *Proxy) serve(near net.Conn) {
 	}()
 	done := make(chan struct{}, 2)
 	go func() {
+		var from io.Reader = near
 		if cutting > 0 {
-			io.CopyN(far, near, cutting)
-		} else {
-			io.Copy(far, near)
+			from = io.LimitReader(near, cutting)
 		}
+		paced(far, from, pace)
 		done <- struct{}{}
 	}()
 	go func() {
@@ -96,13 +105,28 @@ func (p *Proxy) serve(near net.Conn) {
 	<-done
 }
 
-var appendUID = regexp.MustCompile(`\[APPENDUID \d+ [\d:,]+\] `)
+// paced copies at most so many octets a second.
+func paced(to io.Writer, from io.Reader, pace int) {
+	if pace == 0 {
+		io.Copy(to, from)
+		return
+	}
+	const tick = 5 * time.Millisecond
+	for {
+		if _, err := io.CopyN(to, from, int64(pace)*int64(tick)/int64(time.Second)); err != nil {
+			return
+		}
+		time.Sleep(tick)
+	}
+}
+
+var appendUID = regexp.MustCompile(`^([a-zA-Z]+\d+ OK )\[APPENDUID \d+ [\d:,]+\] `)
 
 func stripCodes(to io.Writer, from io.Reader) {
 	r := bufio.NewReader(from)
 	for {
 		line, err := r.ReadBytes('\n')
-		if _, werr := to.Write(appendUID.ReplaceAll(line, nil)); err != nil || werr != nil {
+		if _, werr := to.Write(appendUID.ReplaceAll(line, []byte("$1"))); err != nil || werr != nil {
 			return
 		}
 	}
