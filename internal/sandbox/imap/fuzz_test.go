@@ -3,10 +3,15 @@ package imap
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net"
 	"path/filepath"
+	"regexp"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mailferry/mailferry/internal/sandbox/store"
 )
@@ -30,15 +35,17 @@ func FuzzServer(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { db.Close() })
+	s, err := store.New(db, "side")
+	if err != nil {
+		f.Fatal(err)
+	}
+	var boxes atomic.Int64
 	f.Fuzz(func(t *testing.T, input []byte, asExchange bool) {
-		s, err := store.New(db, t.Name())
-		if err != nil {
+		mailbox := fmt.Sprint(boxes.Add(1))
+		if err := s.Create(mailbox, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Create("a", nil); err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := s.Append("a", "INBOX", store.Message{Body: []byte("Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--")}); err != nil {
+		if _, _, err := s.Append(mailbox, "INBOX", store.Message{Body: []byte("Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--")}); err != nil {
 			t.Fatal(err)
 		}
 		d := Source()
@@ -49,7 +56,7 @@ func FuzzServer(f *testing.F) {
 			if secret != "token" {
 				return "", errors.New("wrong")
 			}
-			return "a", nil
+			return mailbox, nil
 		}})
 		near, far := net.Pipe()
 		if !server.start(far) {
@@ -97,12 +104,19 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
+// FuzzMatchName compares with regular expressions.
 func FuzzMatchName(f *testing.F) {
-	f.Add("INBOX/%*", "INBOX/a/b")
+	f.Add("a/%*", "a/a/b")
 	f.Add("%/b", "a/b")
+	f.Add("%", "a/b")
 	f.Fuzz(func(t *testing.T, pattern, name string) {
-		if len(pattern) < 100 && len(name) < 100 && matchName(pattern, name, "/") && !matchName("*"+pattern+"*", name, "/") {
-			t.Errorf("%q matches %q, but not with more wildcards", pattern, name)
+		if len(pattern) > 50 || len(name) > 50 || !utf8.ValidString(pattern) || !utf8.ValidString(name) || len(pattern) >= 5 && strings.EqualFold(pattern[:5], "INBOX") {
+			return
+		}
+		expression := strings.NewReplacer(`\*`, `.*`, `%`, `[^/]*`).Replace(regexp.QuoteMeta(pattern))
+		want := regexp.MustCompile(`^(?s:` + expression + `)$`).MatchString(name)
+		if got := matchName(pattern, name, "/"); got != want {
+			t.Errorf("%q matches %q: %v, want %v", pattern, name, got, want)
 		}
 	})
 }
