@@ -32,12 +32,13 @@ func (w *wave) connect(ctx workflow.Context, rows []*row) ([]outcome, error) {
 
 // start starts a Mailbox for each row and confirms every start before it returns. The mailboxes outlive this run of
 // the wave. One that runs already is its row's fault and stops no other.
-func (w *wave) start(_ workflow.Context, rows []*row) ([]outcome, error) {
+func (w *wave) start(ctx workflow.Context, rows []*row) ([]outcome, error) {
 	w.starting = true
 	defer func() { w.starting = false }()
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	futures := make([]workflow.ChildWorkflowFuture, len(rows))
 	for i, r := range rows {
-		ctx := workflow.WithChildOptions(w.base, workflow.ChildWorkflowOptions{
+		ctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 			WorkflowID:            mailboxID(w.scope.Tenant, w.scope.Launch, r.Address),
 			TaskQueue:             activities.MigrateQueue,
 			ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
@@ -55,7 +56,7 @@ func (w *wave) start(_ workflow.Context, rows []*row) ([]outcome, error) {
 	}
 	outcomes := make([]outcome, len(rows))
 	for i, r := range rows {
-		err := futures[i].GetChildWorkflowExecution().Get(w.base, nil)
+		err := futures[i].GetChildWorkflowExecution().Get(ctx, nil)
 		outcomes[i].Address = r.Address
 		var already *temporal.ChildWorkflowExecutionAlreadyStartedError
 		switch {

@@ -177,10 +177,10 @@ func (t *tenant) enroll(ctx workflow.Context, in EnrollInput) (EnrollResult, err
 	}
 	at := slices.IndexFunc(t.s.Waves, func(w *tenantWave) bool { return w.Name == in.Rows[0].Wave })
 	w := t.s.Waves[at]
-	if err := t.startWave(w); err != nil {
+	if err := t.startWave(ctx, w); err != nil {
 		return EnrollResult{}, err
 	}
-	if err := t.send(t.base, t.waveID(w), signalStage, stageMessage{in.Import, in.Chunk, in.Rows}); err != nil {
+	if err := t.send(ctx, t.waveID(w), signalStage, stageMessage{in.Import, in.Chunk, in.Rows}); err != nil {
 		return EnrollResult{}, fmt.Errorf("wave %s cannot be reached: %w", w.Name, err)
 	}
 	i.Chunks = append(i.Chunks, in.Chunk)
@@ -255,7 +255,7 @@ func (t *tenant) enrollCommit(ctx workflow.Context, in EnrollCommitInput) (Enrol
 	if i.Committed {
 		return EnrollResult{Staged: i.Rows}, nil
 	}
-	if err := t.settleImport(i, true); err != nil {
+	if err := t.settleImport(ctx, i, true); err != nil {
 		return EnrollResult{}, err
 	}
 	t.s.Ledger.take(i.Staged)
@@ -286,7 +286,7 @@ func (t *tenant) enrollDiscard(ctx workflow.Context, in EnrollCommitInput) (Enro
 	if err := t.mayDiscard(in); err != nil {
 		return EnrollResult{}, err
 	}
-	if err := t.settleImport(i, false); err != nil {
+	if err := t.settleImport(ctx, i, false); err != nil {
 		return EnrollResult{}, err
 	}
 	i.Discarded, i.Staged, i.Samples = true, nil, nil
@@ -295,7 +295,7 @@ func (t *tenant) enrollDiscard(ctx workflow.Context, in EnrollCommitInput) (Enro
 }
 
 // settleImport tells the waves of an import what becomes of it.
-func (t *tenant) settleImport(i *importState, commit bool) error {
+func (t *tenant) settleImport(ctx workflow.Context, i *importState, commit bool) error {
 	for n := range i.Waves {
 		part := &i.Waves[n]
 		if part.Settled {
@@ -303,7 +303,7 @@ func (t *tenant) settleImport(i *importState, commit bool) error {
 		}
 		at := slices.IndexFunc(t.s.Waves, func(w *tenantWave) bool { return w.Name == part.Name })
 		w := t.s.Waves[at]
-		if err := t.send(t.base, t.waveID(w), signalImport, importMessage{i.ID, commit}); err != nil {
+		if err := t.send(ctx, t.waveID(w), signalImport, importMessage{i.ID, commit}); err != nil {
 			return fmt.Errorf("wave %s cannot be reached: %w", w.Name, err)
 		}
 		part.Settled = true

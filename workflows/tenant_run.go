@@ -272,11 +272,12 @@ func (t *tenant) check(ctx workflow.Context) {
 }
 
 // startWave starts a wave that isn't running yet and confirms the start. It outlives this run of the tenant.
-func (t *tenant) startWave(w *tenantWave) error {
+func (t *tenant) startWave(ctx workflow.Context, w *tenantWave) error {
 	if w.Started {
 		return nil
 	}
-	ctx := workflow.WithChildOptions(t.base, workflow.ChildWorkflowOptions{
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            t.waveID(w),
 		TaskQueue:             activities.MigrateQueue,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
@@ -285,7 +286,7 @@ func (t *tenant) startWave(w *tenantWave) error {
 		Priority:              temporal.Priority{FairnessKey: t.scope.Tenant},
 	})
 	in := WaveInput{Scope: t.scope, Parent: workflow.GetInfo(t.base).WorkflowExecution.ID, Name: w.Name, Plan: t.in.Plan}
-	if err := workflow.ExecuteChildWorkflow(ctx, WaveType, in).GetChildWorkflowExecution().Get(t.base, nil); err != nil {
+	if err := workflow.ExecuteChildWorkflow(ctx, WaveType, in).GetChildWorkflowExecution().Get(ctx, nil); err != nil {
 		return fmt.Errorf("wave %s cannot be started: %w", w.Name, err)
 	}
 	w.Started = true
