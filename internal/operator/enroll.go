@@ -98,6 +98,7 @@ func explainEnroll(tenant string, err error) error {
 func (o *Operator) update(ctx context.Context, wait time.Duration, id, name string, in, out any) error {
 	limited, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
+	since := time.Now()
 	for {
 		err := o.updateOnce(limited, id, name, in, out)
 		var (
@@ -112,7 +113,7 @@ func (o *Operator) update(ctx context.Context, wait time.Duration, id, name stri
 		case errors.As(err, &refused):
 			return &Error{Kind: Refused, Text: refused.Message(), Cause: err}
 		case errors.As(err, &timeout) || noAnswer(err):
-			return o.silence(ctx, wait, err)
+			return o.silence(ctx, id, since, err)
 		case isNotFound(err):
 			if !o.goesOn(ctx, id) {
 				return o.ended(ctx, id, err)
@@ -144,17 +145,26 @@ func (o *Operator) goesOn(ctx context.Context, id string) bool {
 	return err == nil && response.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
 }
 
-// silence explains why nobody answered.
-func (o *Operator) silence(ctx context.Context, wait time.Duration, cause error) error {
+// silence explains why nobody answered since then.
+func (o *Operator) silence(ctx context.Context, id string, since time.Time, cause error) error {
 	e := &Error{
-		Kind: NoWorker, Cause: cause, Text: fmt.Sprintf("no worker answered in %s", wait),
+		Kind: NoWorker, Cause: cause, Text: fmt.Sprintf("no worker answered in %s", time.Since(since).Round(time.Second)),
 		Hints: []string{"look at the worker's log; it may be overloaded"},
 	}
 	if idle, err := o.noPollers(ctx); err == nil && idle {
 		e.Text = "no worker is running"
 		e.Hints = []string{"start a worker for this namespace"}
+	} else if o.stuck(ctx, id) {
+		e.Text = fmt.Sprintf("the workers fail at the workflow %s, again and again", id)
+		e.Hints = []string{"look at the worker's log, and start workers of a version that can carry it: it goes on from where it is"}
 	}
 	return e
+}
+
+// stuck reports whether workers have tried to carry the workflow on and failed.
+func (o *Operator) stuck(ctx context.Context, id string) bool {
+	response, err := o.temporal.DescribeWorkflowExecution(ctx, id, "")
+	return err == nil && response.GetPendingWorkflowTask().GetAttempt() > 1
 }
 
 // noPollers reports whether nobody has asked for workflow tasks in the last minutes.

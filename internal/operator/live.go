@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/mailferry/mailferry/internal/migration"
@@ -68,8 +69,11 @@ func (o *Operator) Live(ctx context.Context, ids []string) ([]Live, error) {
 	return all, nil
 }
 
-// Copying asks the waves which of their mailboxes are at work and returns what at most so many of them are doing this
-// minute. It needs a worker; where none answers it returns nothing.
+// copyActivity is the name by which activities.Copy is registered.
+const copyActivity = "Copy"
+
+// Copying asks the waves which of their mailboxes are at work and returns those that are being copied this minute, of at
+// most so many that it looks at. It needs a worker; where none answers it returns nothing.
 func (o *Operator) Copying(ctx context.Context, s Status, limit int) ([]Live, error) {
 	if !s.Worker || s.Closed != "" {
 		return nil, nil
@@ -92,6 +96,7 @@ func (o *Operator) Copying(ctx context.Context, s Status, limit int) ([]Live, er
 		}
 	}
 	all, err := o.Live(ctx, ids)
+	all = slices.DeleteFunc(all, func(l Live) bool { return l.Activity != copyActivity })
 	for i := range all {
 		m := doing[all[i].ID]
 		all[i].Address, all[i].Doing = m.Address, m.Doing

@@ -63,13 +63,15 @@ func (o *Operator) Status(ctx context.Context, tenant string) (Status, error) {
 // Wave asks how a wave and its mailboxes stand, by the wave's workflow ID.
 func (o *Operator) Wave(ctx context.Context, id string) (workflows.WaveStatus, error) {
 	var s workflows.WaveStatus
-	return s, o.explainQuery(ctx, id, o.query(ctx, id, &s))
+	err := o.explainQuery(ctx, id, &s)
+	return s, err
 }
 
 // Mailbox asks how a mailbox stands, by its workflow ID.
 func (o *Operator) Mailbox(ctx context.Context, id string) (workflows.MailboxStatus, error) {
 	var s workflows.MailboxStatus
-	return s, o.explainQuery(ctx, id, o.query(ctx, id, &s))
+	err := o.explainQuery(ctx, id, &s)
+	return s, err
 }
 
 func (o *Operator) query(ctx context.Context, id string, into any) error {
@@ -82,7 +84,10 @@ func (o *Operator) query(ctx context.Context, id string, into any) error {
 	return value.Get(into)
 }
 
-func (o *Operator) explainQuery(ctx context.Context, id string, err error) error {
+// explainQuery is query with errors in an operator's words.
+func (o *Operator) explainQuery(ctx context.Context, id string, into any) error {
+	since := time.Now()
+	err := o.query(ctx, id, into)
 	switch {
 	case err == nil:
 		return nil
@@ -91,7 +96,7 @@ func (o *Operator) explainQuery(ctx context.Context, id string, err error) error
 	case isNotFound(err):
 		return &Error{Kind: UnknownTenant, Text: fmt.Sprintf("there is no workflow %q", id), Cause: err}
 	case noAnswer(err):
-		return o.silence(ctx, queryTimeout, err)
+		return o.silence(ctx, id, since, err)
 	}
 	return Translate(err)
 }
@@ -108,6 +113,9 @@ func (o *Operator) remembered(ctx context.Context, tenant string, e execution, s
 	}
 	if idle, err := o.noPollers(ctx); err != nil || !idle {
 		s.Note = fmt.Sprintf("no worker answered (%v); this is the last that is known", why)
+		if o.stuck(ctx, tenant) {
+			s.Note = "the workers fail at this migration, again and again, so it stands still: see their log; this is the last that is known"
+		}
 	}
 	for i, step := range migration.Steps() {
 		one := workflows.StepStatus{Step: step, Name: step.Name(), Title: step.Title(), State: migration.Pending}

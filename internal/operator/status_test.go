@@ -243,3 +243,19 @@ func TestCopying(t *testing.T) {
 		t.Errorf("rate of a second attempt %v/s, %v B/s", messages, bytes)
 	}
 }
+
+// TestStuck: workers that fail at a workflow are not the same as no workers.
+func TestStuck(t *testing.T) {
+	f := newFake()
+	launchedBefore(t, f, isRunning, true)
+	o := operatorOf(f)
+	f.runs["contoso"].PendingWorkflowTask = &workflowpb.PendingWorkflowTaskInfo{Attempt: 3}
+	f.update = func(client.UpdateWorkflowOptions) (any, error) { return nil, serviceerror.NewDeadlineExceeded("late") }
+	_, err := o.Approve(t.Context(), "contoso", workflows.Decision{Digest: "4f1d", By: "grace"})
+	if !IsKind(err, NoWorker) || err.Error() != "nobody answered to the approval: the workers fail at the workflow contoso, again and again" {
+		t.Errorf("error %v", err)
+	}
+	if s, err := o.Status(t.Context(), "contoso"); err != nil || s.Worker || !strings.HasPrefix(s.Note, "the workers fail at this migration") {
+		t.Errorf("status %+v, %v", s, err)
+	}
+}

@@ -137,7 +137,7 @@ func copying(b *strings.Builder, live []operator.Live, o Options) {
 		if l.Attempt > 1 {
 			rate = fmt.Sprintf("attempt %d: %s", l.Attempt, cut(plain(l.Failure), 60))
 		}
-		t.AppendRow(table.Row{"  " + plain(l.Address), plain(l.Doing), plain(l.Progress.Folder), progress, Bytes(l.Progress.Bytes), rate})
+		t.AppendRow(table.Row{"  " + plain(l.Address), cut(plain(l.Doing), 20), cut(plain(l.Progress.Folder), 30), progress, Bytes(l.Progress.Bytes), rate})
 	}
 	b.WriteString(trimLines(t.Render()))
 }
