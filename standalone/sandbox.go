@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mailferry/mailferry/internal/sandbox"
+)
+
+// worldFlags say how large the simulated world is.
+type worldFlags struct {
+	seed      uint64
+	mailboxes int
+	messages  int
+	arrivals  int
+	every     time.Duration
+}
+
+func (w *worldFlags) flags(f *pflag.FlagSet) {
+	f.Uint64Var(&w.seed, "seed", 1, "seed of the simulated mail; the same seed makes the same world")
+	f.IntVar(&w.mailboxes, "mailboxes", 5, "mailboxes of the simulated organisation")
+	f.IntVar(&w.messages, "messages", 1200, "messages in them when the migration begins")
+	f.IntVar(&w.arrivals, "arrivals", 24, "messages that still arrive from outside while it runs")
+	f.DurationVar(&w.every, "arrive-every", 2500*time.Millisecond, "pause between two arrivals")
+}
+
+func (w *worldFlags) options(dir string) sandbox.Options {
+	return sandbox.Options{Dir: dir, Seed: w.seed, Mailboxes: w.mailboxes, Messages: w.messages, Arrivals: w.arrivals, Every: w.every}
+}
+
+func sandboxCommand() *cobra.Command {
+	var data string
+	var world worldFlags
+	c := &cobra.Command{
+		Use:   "sandbox",
+		Short: "Run the simulated world alone, to practise with the real starter and worker",
+		Long: `Runs an old mail system, a Microsoft 365 tenant, DNS and SMTP on loopback, and writes a plan and a CSV for them.
+
+Point the real starter and worker at it, or any other mail, DNS or HTTP client: the addresses and accounts are
+printed. The same directory is the same world on the same ports.`,
+		Example: `  starter keygen --out data/worker.key
+  standalone sandbox --data data/sandbox --seal-to mfpub1:...
+  MAILFERRY_KEY_FILE=data/worker.key worker
+  starter launch --plan data/sandbox/plan.yaml --csv data/sandbox/mailboxes.csv`,
+		Args: cobra.NoArgs,
+	}
+	sealTo := c.Flags().String("seal-to", "", "the workers' public key, as starter keygen prints it, for the plan")
+	c.Flags().StringVar(&data, "data", "data/sandbox", "directory that holds the world")
+	world.flags(c.Flags())
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := os.MkdirAll(data, 0o700); err != nil {
+			return fmt.Errorf("make the data directory: %w", err)
+		}
+		o := world.options(data + "/world")
+		o.Log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
+		w, err := sandbox.Open(c.Context(), o)
+		if err != nil {
+			return err
+		}
+		planPath, csvPath, err := w.WriteFiles(data, *sealTo)
+		if err != nil {
+			return fmt.Errorf("write the plan and the CSV: %w; %w", err, w.Close())
+		}
+		for _, line := range w.Addresses() {
+			fmt.Fprintf(c.OutOrStdout(), "%-28s %s  %s\n", line.Name, line.Address, line.Note)
+		}
+		for _, a := range w.Accounts() {
+			fmt.Fprintf(c.OutOrStdout(), "%-28s %s  %s\n", "account", a.User, a.DisplayName)
+		}
+		fmt.Fprintf(c.OutOrStdout(), "CA    %s\nPlan  %s\nCSV   %s (it has the passwords)\n", w.CA(), planPath, csvPath)
+		<-c.Context().Done()
+		return w.Close()
+	}
+	return c
+}

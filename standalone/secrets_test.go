@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/csv"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/mailferry/mailferry/internal/sandbox"
+	"github.com/mailferry/mailferry/internal/sandbox/store"
+	"github.com/mailferry/mailferry/standalone/embedded"
+)
+
+// token is a JSON Web Token in its compact form (RFC 7519): every token of the simulated tenant is one.
+var token = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}`)
+
+// checkSecrets looks for every password and token of a demo in everything that it left behind: the database file, the
+// histories as they would be exported, the logs, the report and the archive, and the notices as they were delivered.
+// Only the inputs (the CSV) and the simulated world itself hold secrets.
+func checkSecrets(t *testing.T, data string) {
+	t.Helper()
+	secrets := demoSecrets(t, data)
+	if len(secrets) < 8 {
+		t.Fatalf("only %d secrets are known; the search would prove little", len(secrets))
+	}
+	places := map[string][]byte{}
+	readPlaces(t, data, places)
+	exportHistories(t, data, places)
+	readNotices(t, data, places)
+	for place, content := range places {
+		for name, secret := range secrets {
+			for _, form := range [][]byte{secret, []byte(base64.StdEncoding.EncodeToString(secret))} {
+				if bytes.Contains(content, form) {
+					t.Errorf("%s holds the secret %s", place, name)
+				}
+			}
+		}
+		if token.Match(content) {
+			t.Errorf("%s holds a token", place)
+		}
+	}
+	t.Logf("%d secrets looked for in %d places", len(secrets), len(places))
+}
+
+// demoSecrets collects the passwords of the CSV and the plan's secret files.
+func demoSecrets(t *testing.T, data string) map[string][]byte {
+	t.Helper()
+	secrets := map[string][]byte{}
+	file, err := os.Open(filepath.Join(data, "mailboxes.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	rows := csv.NewReader(file)
+	header, err := rows.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		row, err := rows.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, name := range header {
+			if name == "Password" {
+				secrets["password of "+row[0]] = []byte(row[i])
+			}
+		}
+	}
+	plan, err := os.ReadFile(filepath.Join(data, "plan.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, found := range regexp.MustCompile(`\{file: "([^"]+)"\}`).FindAllSubmatch(plan, -1) {
+		secret, err := os.ReadFile(string(found[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets[filepath.Base(string(found[1]))] = bytes.TrimSpace(secret)
+	}
+	return secrets
+}
+
+// readPlaces reads every file of the demo but its inputs, the key and the simulated world.
+func readPlaces(t *testing.T, data string, places map[string][]byte) {
+	t.Helper()
+	err := filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, _ := filepath.Rel(data, path)
+		if entry.IsDir() {
+			if filepath.Dir(name) == "world" && entry.Name() != "archive" {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if name == "mailboxes.csv" || name == "worker.key" || filepath.Dir(name) == "world" {
+			return nil
+		}
+		places[name], err = os.ReadFile(path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, must := range []string{"temporal/temporal.db", "worker.log", "report.txt"} {
+		if len(places[must]) == 0 {
+			t.Errorf("%s is missing or empty", must)
+		}
+	}
+	found := false
+	for place := range places {
+		found = found || strings.HasPrefix(place, "world/archive/")
+	}
+	if !found {
+		t.Error("nothing is in the archive")
+	}
+}
+
+// exportHistories reads every workflow's history from the demo's database, as JSON.
+func exportHistories(t *testing.T, data string, places map[string][]byte) {
+	t.Helper()
+	port, ui, _ := ports(t)
+	server, err := embedded.Start(t.Context(), embedded.Options{Dir: filepath.Join(data, "temporal"), Port: port, UIPort: ui, Namespace: client.DefaultNamespace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	c, err := client.Dial(client.Options{HostPort: server.Address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	list, err := c.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{PageSize: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, run := range list.Executions {
+		history := &historypb.History{}
+		events := c.GetWorkflowHistory(t.Context(), run.Execution.WorkflowId, run.Execution.RunId, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		for events.HasNext() {
+			event, err := events.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			history.Events = append(history.Events, event)
+		}
+		text, err := temporalproto.CustomJSONMarshalOptions{}.Marshal(history)
+		if err != nil {
+			t.Fatal(err)
+		}
+		places["history of "+run.Execution.WorkflowId+" "+run.Execution.RunId] = text
+	}
+	if len(list.Executions) < 7 {
+		t.Errorf("only %d histories, want those of a tenant, a wave and its mailboxes", len(list.Executions))
+	}
+}
+
+// readNotices reads the notices that users were sent, from both sides' inboxes.
+func readNotices(t *testing.T, data string, places map[string][]byte) {
+	t.Helper()
+	world, err := sandbox.Open(t.Context(), sandbox.Options{Dir: filepath.Join(data, "world")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer world.Close()
+	notices := 0
+	for _, side := range []sandbox.Side{sandbox.Source, sandbox.Target} {
+		mailboxes := world.Store(side)
+		for _, account := range world.Accounts() {
+			inbox, err := mailboxes.Folder(account.Address, store.Inbox)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = mailboxes.Scan(inbox.ID, 1, 1<<32-1, func(entry store.Entry) error {
+				const largest = 1 << 20
+				if entry.Size > largest {
+					return nil
+				}
+				body, err := mailboxes.Body(entry).Bytes()
+				if err != nil {
+					return err
+				}
+				if bytes.Contains(body, []byte(".mailferry@")) {
+					notices++
+					places[string(side)+" notice to "+account.Address+" "+entry.Internal.String()] = body
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if notices < 10 {
+		t.Errorf("only %d notices were found, want an announcement and a welcome to each user", notices)
+	}
+}
