@@ -51,7 +51,6 @@ func (w *wave) start(ctx workflow.Context, rows []*row) ([]outcome, error) {
 			Scope: w.scope, Parent: workflow.GetInfo(w.base).WorkflowExecution.ID, Mailbox: *r.Mailbox, Endpoint: endpoint,
 			Door: w.door(), Rules: w.in.Plan.Copy, SourceHosts: sourceHosts(w.in.Plan, endpoint),
 			Organisation: w.in.Plan.Organisation, Notices: w.in.Plan.Notices, Timing: w.timing, Archive: w.in.Plan.Archive,
-			Observed: r.User,
 		})
 	}
 	outcomes := make([]outcome, len(rows))

@@ -44,7 +44,7 @@ func (m *mailbox) hear() {
 			return
 		}
 		m.record(o.By, because(fmt.Sprintf("retried step %d", o.Step), o.Reason))
-		m.s.Problem, m.s.Tried = nil, false
+		m.s.Problem = nil
 		m.s.Demanded = m.s.Copied
 		m.tell()
 	})
@@ -112,7 +112,7 @@ func (m *mailbox) restart(o Order) {
 		m.ignore(o.By, SignalRestart, "a pass is under way; pause the mailbox first")
 		return
 	}
-	s.Copy, s.Pass, s.Problem, s.Poison, s.Tried = migration.MailboxState{}, nil, nil, nil, false
+	s.Copy, s.Pass, s.Problem, s.Poison, s.Quarantine = migration.MailboxState{}, nil, nil, nil, nil
 	s.Copied, s.Unverified, s.Verification = false, 0, migration.Verification{}
 	m.record(o.By, because("begins again by matching", o.Reason))
 	m.tell()
@@ -127,7 +127,7 @@ func (m *mailbox) skip(o StepOrder) {
 		m.ignore(o.By, SignalSkip, fmt.Sprintf("step %d of this mailbox does not wait", o.Step))
 	case s.Problem.Kind == "poison":
 		m.record(o.By, because("accepted a message as refused: "+s.Problem.Text, o.Reason))
-		s.Problem, s.Poison = nil, nil
+		s.Problem, s.Demanded = nil, true
 		m.tell()
 	case o.Step.Skippable():
 		m.record(o.By, because(fmt.Sprintf("skipped step %d", o.Step), o.Reason))

@@ -12,18 +12,17 @@ import (
 type MailboxInput struct {
 	Scope activities.Scope `json:"scope"`
 	// Parent is the wave's workflow ID.
-	Parent       string               `json:"parent"`
-	Mailbox      migration.Mailbox    `json:"mailbox"`
-	Endpoint     migration.Endpoint   `json:"endpoint"`
-	Door         activities.Door      `json:"door"`
-	Rules        migration.CopyRules  `json:"rules"`
-	SourceHosts  []string             `json:"sourceHosts,omitempty"`
-	Organisation string               `json:"organisation"`
-	Notices      migration.Notices    `json:"notices"`
-	Timing       migration.Timing     `json:"timing"`
-	Archive      string               `json:"archive"`
-	Carried      *MailboxMemory       `json:"carried,omitempty"`
-	Observed     migration.UserResult `json:"observed"`
+	Parent       string              `json:"parent"`
+	Mailbox      migration.Mailbox   `json:"mailbox"`
+	Endpoint     migration.Endpoint  `json:"endpoint"`
+	Door         activities.Door     `json:"door"`
+	Rules        migration.CopyRules `json:"rules"`
+	SourceHosts  []string            `json:"sourceHosts,omitempty"`
+	Organisation string              `json:"organisation"`
+	Notices      migration.Notices   `json:"notices"`
+	Timing       migration.Timing    `json:"timing"`
+	Archive      string              `json:"archive"`
+	Carried      *MailboxMemory      `json:"carried,omitempty"`
 }
 
 // MailboxMemory is what a mailbox carries over continue-as-new.
@@ -45,11 +44,9 @@ type MailboxMemory struct {
 	Arrivals     migration.Arrivals     `json:"arrivals"`
 	Problem      *migration.Problem     `json:"problem,omitempty"`
 	ProblemStep  migration.Step         `json:"problemStep,omitempty"`
-	// Poison is a message that ended the copy again and again; Tried says that it was tried alone.
-	Poison *migration.Refusal `json:"poison,omitempty"`
-	Tried  bool               `json:"tried,omitempty"`
-	// Accepted says that an operator let the poison be.
-	Accepted bool `json:"accepted,omitempty"`
+	// Poison is a message that ended the copy again and again and is to be tried alone; Quarantine those for which that failed.
+	Poison     *migration.Refusal  `json:"poison,omitempty"`
+	Quarantine []migration.Refusal `json:"quarantine,omitempty"`
 
 	Paused   bool   `json:"paused,omitempty"`
 	Demanded bool   `json:"demanded,omitempty"` // sync-now

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mailferry/mailferry/activities"
@@ -25,7 +24,7 @@ func (m *mailbox) pass() {
 	switch p := s.Pass; {
 	case p == nil:
 		m.beginPass()
-	case s.Poison != nil && !s.Tried:
+	case s.Poison != nil:
 		m.tryAlone()
 	case len(p.Remaining) > 0:
 		m.slice()
@@ -88,7 +87,7 @@ func (m *mailbox) slice() {
 		m.wait(migration.StepMigrate, problemIn(out))
 	case migration.ExitPoison:
 		p.Remaining = out.Remaining
-		s.Poison, s.Tried = out.Poison, false
+		s.Poison = out.Poison
 	default:
 		m.wait(migration.StepMigrate, migration.Problem{
 			Kind: "unexpected", Text: fmt.Sprintf("the copy ended in a way this version doesn't know: %q", out.Exit),
@@ -115,44 +114,51 @@ func (m *mailbox) take(out activities.CopyOutput) {
 	p.Done.Bytes += out.Progress.Bytes
 }
 
-// tryAlone gives the message that ended the copy again and again one more try by itself, at the lowest priority and
-// without retries. If that fails too, it is recorded as refused, the rest goes on without it, and a person is told.
+// tryAlone gives the message that ended the copy again and again one more try by itself, at the lowest priority. If
+// that fails too the copy records it as refused; the rest goes on without it, and at the end of the pass a person is
+// asked.
 func (m *mailbox) tryAlone() {
 	s := &m.s
 	poison := *s.Poison
-	poison.Kind = "poison"
-	s.Tried = true
 	m.does(fmt.Sprintf("trying message %d of %s alone", poison.UID, poison.Folder))
 	in := m.copyInput([]string{poison.Folder})
 	in.Poison = &poison
-	once := func(ctx workflow.Context) workflow.Context {
-		ctx = m.heavy(ctx, m.in.Rules, firstCopy, fmt.Sprintf("try message %d of %s alone", poison.UID, poison.Folder))
-		return workflow.WithRetryPolicy(ctx, temporal.RetryPolicy{MaximumAttempts: 1})
+	options := func(ctx workflow.Context) workflow.Context {
+		return m.heavy(ctx, m.in.Rules, firstCopy, fmt.Sprintf("try message %d of %s alone", poison.UID, poison.Folder))
 	}
 	var out activities.CopyOutput
-	err := m.call(once, a.Copy, in, &out)
-	if err == nil {
-		m.take(out)
-	}
-	if m.interrupted() {
-		s.Tried = false
+	if err := m.call(options, a.Copy, in, &out); err != nil {
+		m.trouble(migration.StepMigrate, err)
 		return
 	}
-	if err == nil && (out.Exit == migration.ExitDone || out.Exit == migration.ExitSlice) {
-		s.Poison = nil
+	m.take(out)
+	switch out.Exit {
+	case migration.ExitStopped:
+		return
+	case migration.ExitProblem:
+		m.wait(migration.StepMigrate, problemIn(out))
 		return
 	}
-	known := slices.ContainsFunc(s.Copy.Refusals, func(r migration.Refusal) bool {
-		return r.Folder == poison.Folder && r.UID == poison.UID
-	})
-	if !known {
-		s.Copy.Refuse(poison)
+	s.Poison = nil
+	for _, r := range out.State.Refusals {
+		if r.Folder == poison.Folder && r.UID == poison.UID {
+			s.Quarantine = append(s.Quarantine, r)
+		}
 	}
+}
+
+// askAboutPoison has a person look at the messages that could not be copied even alone.
+func (m *mailbox) askAboutPoison() {
+	var all []string
+	for _, r := range m.s.Quarantine {
+		all = append(all, fmt.Sprintf("UID %d in %q: %s", r.UID, r.Folder, r.Words))
+	}
+	m.s.Quarantine = nil
 	m.wait(migration.StepMigrate, migration.Problem{
 		Kind: "poison",
-		Text: fmt.Sprintf("the message with UID %d in the folder %q ended the copy again and again, alone too: %s",
-			poison.UID, poison.Folder, poison.Words),
-		Remedy: "look at the message at the source; skip the step for this mailbox to leave it out as refused, or retry to try it once more",
+		Text: shorten(fmt.Sprintf("%d messages ended the copy again and again, alone too, and count as refused: %s",
+			len(all), strings.Join(all, "; ")), 900),
+		Remedy: "look at them at the source; retry or skip the step for this mailbox to leave them out as refused, or restart it to try them again",
 	})
 }
 
@@ -166,7 +172,6 @@ func (m *mailbox) endPass() {
 	s.Pass, s.Copied = nil, true
 	s.Passes++
 	s.PassBegan, s.LastPass = p.Began, m.now()
-	s.Poison, s.Tried, s.Accepted = nil, false, false
 	if p.Demand > s.PassDone {
 		s.PassDone = p.Demand
 	}
@@ -181,6 +186,10 @@ func (m *mailbox) endPass() {
 				shorten(strings.Join(s.Verification.Faults, "; "), 800)),
 			Remedy: "compare the folders named; retry for another pass, or skip the step for this mailbox to leave it out",
 		})
+		return
+	}
+	if len(s.Quarantine) > 0 {
+		m.askAboutPoison()
 		return
 	}
 	if p.Final && s.Verification.Verified {

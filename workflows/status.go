@@ -50,6 +50,10 @@ func (t *tenant) steps() []StepStatus {
 		switch own.Step {
 		case migration.StepUsers, migration.StepAnnounce, migration.StepCredentials, migration.StepConnect, migration.StepMigrate:
 			all[i] = t.counted(own)
+		case migration.StepSource: // it begins at once, beside the others
+			if own.State == migration.Pending {
+				all[i].State, all[i].Since = migration.Running, t.s.Started
+			}
 		case migration.StepWelcome:
 			if done, total, waiting := t.count(own.Step); !own.State.Finished() && t.s.Closing {
 				all[i].Text = fmt.Sprintf("%d of %d mailboxes have ended", done, total)

@@ -6,6 +6,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/mailferry/mailferry/internal/migration"
 )
@@ -18,12 +19,17 @@ type bench struct {
 	plan  migration.Plan
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t *testing.T) *bench { return newBenchWith(t, Mailbox) }
+
+// newBenchWith has another workflow in the mailboxes' place.
+func newBenchWith(t *testing.T, mailbox func(workflow.Context, MailboxInput) error) *bench {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	b := &bench{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t, world: newWorld(), plan: testPlan()}
 	b.world.register(b.TestWorkflowEnvironment)
-	Register(b.TestWorkflowEnvironment)
+	b.RegisterWorkflowWithOptions(Tenant, workflow.RegisterOptions{Name: TenantType})
+	b.RegisterWorkflowWithOptions(Wave, workflow.RegisterOptions{Name: WaveType})
+	b.RegisterWorkflowWithOptions(mailbox, workflow.RegisterOptions{Name: MailboxType})
 	b.SetTestTimeout(30 * time.Second)
 	b.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "contoso", TaskQueue: "migrate"})
 	return b

@@ -226,7 +226,9 @@ func (w *wave) takeReport(m mailboxReport) {
 	r.Report = m
 	if r.Lost {
 		r.Lost, r.Problem = false, nil
-		r.State = migration.Running
+		if !r.out() {
+			r.State = migration.Running
+		}
 	}
 	switch {
 	case m.State == migration.Excluded:

@@ -152,7 +152,9 @@ func (w *world) ServiceRecords(_ context.Context, in activities.DomainInput) (ac
 	}}, w.did("ServiceRecords", in.Domain)
 }
 
-func (w *world) EnsureTrace(context.Context, activities.DomainInput) error { return w.did("EnsureTrace", "") }
+func (w *world) EnsureTrace(context.Context, activities.DomainInput) error {
+	return w.did("EnsureTrace", "")
+}
 
 func (w *world) Publish(_ context.Context, in activities.PublishInput) (activities.PublishOutput, error) {
 	return activities.PublishOutput{Change: migration.Change{After: in.Record}}, w.did("Publish", in.Record.Type)
