@@ -47,11 +47,7 @@ func Report(w io.Writer, r migration.Report, o Options) error {
 	if len(r.Audit) > 0 {
 		b.WriteString("\nWhat happened\n")
 		for _, entry := range r.Audit {
-			line := fmt.Sprintf("  %s  %s", entry.At.UTC().Format("2006-01-02 15:04:05"), entry.What)
-			if entry.By != "" {
-				line += " (" + entry.By + ")"
-			}
-			b.WriteString(plain(line) + "\n")
+			b.WriteString(o.wrap(fmt.Sprintf("%s  %s", entry.At.UTC().Format("2006-01-02 15:04:05"), happened(entry)), 2) + "\n")
 		}
 	}
 	_, err := io.WriteString(w, b.String())

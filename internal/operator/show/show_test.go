@@ -71,6 +71,13 @@ func moved() operator.Status {
 		},
 	}}
 	s.WaitingCount = 2
+	s.Audit = []migration.AuditEntry{
+		{At: ago(25 * time.Hour), What: "too long ago to be shown"},
+		{At: ago(24 * time.Hour), What: "a list of 4 mailboxes was taken in"},
+		{At: ago(20 * time.Hour), What: "published TXT contoso.com: MS=ms123"},
+		{At: ago(10 * time.Minute), By: "grace", What: "bob@contoso.com is left out"},
+		{At: ago(time.Minute), By: "grace", What: "retry-step was ignored: nothing waits at step 4"},
+	}
 	return s
 }
 

@@ -28,6 +28,7 @@ func Status(w io.Writer, s operator.Status, live []operator.Live, o Options) err
 	sums(&b, s, o)
 	copying(&b, live, o)
 	proofs(&b, s.Proofs, o)
+	lately(&b, s.Audit, o)
 	waiting(&b, s, o)
 	if s.Gate != nil && s.Closed == "" {
 		b.WriteString("\n")
@@ -153,6 +154,26 @@ func proofs(b *strings.Builder, all []migration.Proof, o Options) {
 		t.AppendRow(table.Row{"  " + plain(p.Domain), string(p.Kind), string(p.State), plain(p.Text)})
 	}
 	b.WriteString(trimLines(t.Render()))
+}
+
+// lately shows the end of the audit: what was ordered, what came of it, and orders that were ignored with the reason.
+func lately(b *strings.Builder, audit []migration.AuditEntry, o Options) {
+	const shown = 4
+	if len(audit) == 0 {
+		return
+	}
+	b.WriteString("\nLately\n")
+	for _, entry := range audit[max(0, len(audit)-shown):] {
+		b.WriteString(o.wrap(fmt.Sprintf("%-11s %s", Age(o.now().Sub(entry.At))+" ago", happened(entry)), 2) + "\n")
+	}
+}
+
+// happened is an entry of the audit in one line, with who ordered it.
+func happened(entry migration.AuditEntry) string {
+	if entry.By == "" {
+		return plain(entry.What)
+	}
+	return plain(fmt.Sprintf("%s (%s)", entry.What, entry.By))
 }
 
 // waiting lists what a person must do, and what to type when it is done.
