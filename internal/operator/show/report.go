@@ -37,17 +37,17 @@ func Report(w io.Writer, r migration.Report, o Options) error {
 			if a.Rejected {
 				verb = "rejected"
 			}
-			line := fmt.Sprintf("  %s  %s by %s", a.At.UTC().Format("2006-01-02 15:04:05"), verb, a.By)
+			line := verb + " by " + a.By
 			if a.Note != "" {
 				line += ": " + a.Note
 			}
-			b.WriteString(plain(line) + "\n")
+			b.WriteString(o.hanging("  "+a.At.UTC().Format("2006-01-02 15:04:05")+"  ", plain(line)))
 		}
 	}
 	if len(r.Audit) > 0 {
 		b.WriteString("\nWhat happened\n")
 		for _, entry := range r.Audit {
-			b.WriteString(o.wrap(fmt.Sprintf("%s  %s", entry.At.UTC().Format("2006-01-02 15:04:05"), happened(entry)), 2) + "\n")
+			b.WriteString(o.hanging("  "+entry.At.UTC().Format("2006-01-02 15:04:05")+"  ", happened(entry)))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

@@ -109,9 +109,16 @@ func (o Options) wrap(s string, indent int) string {
 }
 
 // labelled writes a line, or several, behind a label.
-func (o Options) labelled(label, s string) string {
-	const indent = 11
-	return fmt.Sprintf("%-*s%s\n", indent, label, strings.TrimLeft(o.wrap(s, indent), " "))
+func (o Options) labelled(label, s string) string { return o.hanging(fmt.Sprintf("%-11s", label), s) }
+
+// hanging writes text behind a prefix, and its further lines below its first. Where the prefix leaves too little room,
+// the text begins on a line of its own.
+func (o Options) hanging(prefix, s string) string {
+	indent := text.StringWidthWithoutEscSequences(prefix)
+	if o.width()-indent < 30 {
+		return prefix + "\n" + o.wrap(s, 6) + "\n"
+	}
+	return strings.TrimRight(prefix+strings.TrimLeft(o.wrap(s, indent), " "), " ") + "\n"
 }
 
 // plain replaces control characters, so that foreign text cannot move a terminal's cursor or colour it.

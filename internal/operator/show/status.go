@@ -148,12 +148,14 @@ func proofs(b *strings.Builder, all []migration.Proof, o Options) {
 		return
 	}
 	b.WriteString("\nRouting proofs\n")
-	t := o.grid()
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 4, WidthMax: max(o.width()-56, 20), WidthMaxEnforcer: text.WrapSoft}})
+	domain := 0
 	for _, p := range all {
-		t.AppendRow(table.Row{"  " + plain(p.Domain), string(p.Kind), string(p.State), plain(p.Text)})
+		domain = max(domain, text.StringWidthWithoutEscSequences(plain(p.Domain)))
 	}
-	b.WriteString(trimLines(t.Render()))
+	for _, p := range all {
+		prefix := fmt.Sprintf("  %s  %-7s  %-14s  ", text.Pad(plain(p.Domain), domain, ' '), p.Kind, p.State)
+		b.WriteString(o.hanging(prefix, plain(p.Text)))
+	}
 }
 
 // lately shows the end of the audit: what was ordered, what came of it, and orders that were ignored with the reason.
@@ -164,7 +166,7 @@ func lately(b *strings.Builder, audit []migration.AuditEntry, o Options) {
 	}
 	b.WriteString("\nLately\n")
 	for _, entry := range audit[max(0, len(audit)-shown):] {
-		b.WriteString(o.wrap(fmt.Sprintf("%-11s %s", Age(o.now().Sub(entry.At))+" ago", happened(entry)), 2) + "\n")
+		b.WriteString(o.hanging(fmt.Sprintf("  %-11s ", Age(o.now().Sub(entry.At))+" ago"), cut(happened(entry), 200)))
 	}
 }
 
