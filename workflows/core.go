@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -158,10 +157,10 @@ func (c *core) display(show func()) {
 // publish writes the memo and the search attributes where they are behind: at once when the headline changed, and not
 // more often than reports are due when only totals did. What can't be written leaves lists behind, and nothing else.
 func (c *core) publish(m Memo) {
-	all, _ := json.Marshal(m)
+	all := encode(m)
 	totals := m.Totals
 	m.Totals = Totals{}
-	headline, _ := json.Marshal(m)
+	headline := encode(m)
 	m.Totals = totals
 	switch next := c.memoAt.Add(c.timing.Report.D()); {
 	case string(all) == c.memo:

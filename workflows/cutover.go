@@ -3,7 +3,6 @@ package workflows
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -88,14 +87,11 @@ func (t *tenant) accepted() []string {
 
 // digest is the SHA-256, in hex, of the JSON of what is approved, which has its fields and lists in a fixed order.
 func (g *Gate) digest() string {
-	canonical, err := json.Marshal(struct {
+	canonical := encode(struct {
 		Domains  []string           `json:"domains"`
 		Changes  []migration.Change `json:"changes"`
 		Accepted []string           `json:"accepted"`
 	}{g.Domains, g.Changes, g.Accepted})
-	if err != nil {
-		panic(err) // strings and numbers always encode
-	}
 	sum := sha256.Sum256(canonical)
 	return hex.EncodeToString(sum[:])
 }

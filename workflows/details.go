@@ -11,7 +11,12 @@ import (
 // detailsLimit bounds the Markdown that the Web UI shows of a workflow, in bytes.
 const detailsLimit = 8 << 10
 
-// signs are how the states look in a list.
+// page is Markdown being written.
+type page struct{ strings.Builder }
+
+func (b *page) printf(format string, values ...any) { b.WriteString(fmt.Sprintf(format, values...)) }
+
+// sign is how a state looks in a list.
 func sign(s migration.State) string {
 	switch s {
 	case migration.Done:
@@ -34,14 +39,14 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
 // tenantDetails is the tenant's status for the Web UI.
 func tenantDetails(s Status) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "## %s: %s\n\n", plain(s.Organisation), s.State)
+	var b page
+	b.printf("## %s: %s\n\n", plain(s.Organisation), s.State)
 	if s.Doing != "" {
-		fmt.Fprintf(&b, "%s\n\n", plain(s.Doing))
+		b.printf("%s\n\n", plain(s.Doing))
 	}
 	b.WriteString("| | step | state | |\n|---|---|---|---|\n")
 	for _, step := range s.Steps {
-		fmt.Fprintf(&b, "| %s | %d. %s | %s | %s |\n", sign(step.State), step.Step, step.Title, step.State, cell(step.Text))
+		b.printf("| %s | %d. %s | %s | %s |\n", sign(step.State), step.Step, step.Title, step.State, cell(step.Text))
 	}
 	writeTotals(&b, s.Totals)
 	if s.Gate != nil {
@@ -51,13 +56,13 @@ func tenantDetails(s Status) string {
 	if len(s.Proofs) > 0 {
 		b.WriteString("\n### Proofs of routing\n\n| domain | proof | state | |\n|---|---|---|---|\n")
 		for _, p := range s.Proofs {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", p.Domain, p.Kind, p.State, cell(p.Text))
+			b.printf("| %s | %s | %s | %s |\n", p.Domain, p.Kind, p.State, cell(p.Text))
 		}
 	}
 	if len(s.Waves) > 0 {
 		b.WriteString("\n### Waves\n\n| wave | state | verified | messages | waiting |\n|---|---|---|---|---|\n")
 		for _, w := range s.Waves {
-			fmt.Fprintf(&b, "| %s | %s | %d of %d | %d | %d |\n", plain(w.Name), w.State, w.Totals.Verified, w.Totals.Mailboxes,
+			b.printf("| %s | %s | %d of %d | %d | %d |\n", plain(w.Name), w.State, w.Totals.Verified, w.Totals.Mailboxes,
 				w.Totals.Account.Copied, w.WaitingCount)
 		}
 	}
@@ -66,19 +71,19 @@ func tenantDetails(s Status) string {
 }
 
 // writeGate says exactly what will change, and how it is approved.
-func writeGate(b *strings.Builder, g *Gate) {
-	fmt.Fprintf(b, "\n### ✋ Approve the change of MX\n\nDomains in this order: %s\n\n", strings.Join(g.Domains, ", "))
+func writeGate(b *page, g *Gate) {
+	b.printf("\n### ✋ Approve the change of MX\n\nDomains in this order: %s\n\n", strings.Join(g.Domains, ", "))
 	b.WriteString("| record | before | after |\n|---|---|---|\n")
 	for _, c := range g.Changes {
-		fmt.Fprintf(b, "| %s %s | %s | %s |\n", c.After.Name, c.After.Type, records(c.Before), records(c.After))
+		b.printf("| %s %s | %s | %s |\n", c.After.Name, c.After.Type, records(c.Before), records(c.After))
 	}
 	if len(g.Accepted) == 0 {
 		b.WriteString("\nEvery mailbox is verified.\n")
 	} else {
-		fmt.Fprintf(b, "\n**Not verified, and accepted as such with this approval (%d):** %s\n", len(g.Accepted),
+		b.printf("\n**Not verified, and accepted as such with this approval (%d):** %s\n", len(g.Accepted),
 			plain(shorten(strings.Join(g.Accepted, ", "), 2000)))
 	}
-	fmt.Fprintf(b, "\nTo approve, send the signal `%s` with\n\n```json\n{\"digest\": \"%s\", \"by\": \"your name\"}\n```\n\n"+
+	b.printf("\nTo approve, send the signal `%s` with\n\n```json\n{\"digest\": \"%s\", \"by\": \"your name\"}\n```\n\n"+
 		"To say no, send `%s` with the same.\n", SignalApprove, g.Digest, SignalReject)
 }
 
@@ -89,29 +94,29 @@ func records(r migration.Record) string {
 	return fmt.Sprintf("%s (TTL %d)", cell(strings.Join(r.Data, ", ")), r.TTL)
 }
 
-func writeTotals(b *strings.Builder, t Totals) {
-	fmt.Fprintf(b, "\n%d mailboxes: %d verified, %d finished", t.Mailboxes, t.Verified, t.Finished)
+func writeTotals(b *page, t Totals) {
+	b.printf("\n%d mailboxes: %d verified, %d finished", t.Mailboxes, t.Verified, t.Finished)
 	if t.Excluded > 0 {
-		fmt.Fprintf(b, ", %d left out", t.Excluded)
+		b.printf(", %d left out", t.Excluded)
 	}
 	if t.Failed > 0 {
-		fmt.Fprintf(b, ", %d failed", t.Failed)
+		b.printf(", %d failed", t.Failed)
 	}
-	fmt.Fprintf(b, ". %d messages copied", t.Account.Copied)
+	b.printf(". %d messages copied", t.Account.Copied)
 	if t.Expected > 0 {
-		fmt.Fprintf(b, " of about %d", t.Expected)
+		b.printf(" of about %d", t.Expected)
 	}
 	if t.Refusals > 0 {
-		fmt.Fprintf(b, ", %d refused", t.Refusals)
+		b.printf(", %d refused", t.Refusals)
 	}
 	b.WriteString(".\n")
 }
 
-func writeWaiting(b *strings.Builder, all []Waiting, count int) {
+func writeWaiting(b *page, all []Waiting, count int) {
 	if count == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n### ✋ Waiting for a person (%d)\n\n", count)
+	b.printf("\n### ✋ Waiting for a person (%d)\n\n", count)
 	for i, w := range all {
 		if i == 10 {
 			b.WriteString("- and more\n")
@@ -121,11 +126,11 @@ func writeWaiting(b *strings.Builder, all []Waiting, count int) {
 		if w.Mailbox != "" {
 			who = " **" + plain(w.Mailbox) + "**"
 		}
-		fmt.Fprintf(b, "- step %d%s since %s: %s\n", w.Step, who, stamp(w.Since), plain(shorten(w.Problem.String(), 600)))
+		b.printf("- step %d%s since %s: %s\n", w.Step, who, stamp(w.Since), plain(shorten(w.Problem.String(), 600)))
 	}
 }
 
-func writeAudit(b *strings.Builder, audit []migration.AuditEntry) {
+func writeAudit(b *page, audit []migration.AuditEntry) {
 	if len(audit) == 0 {
 		return
 	}
@@ -135,16 +140,16 @@ func writeAudit(b *strings.Builder, audit []migration.AuditEntry) {
 		if by != "" {
 			by = " " + plain(by) + ":"
 		}
-		fmt.Fprintf(b, "- %s%s %s\n", stamp(audit[i].At), by, plain(shorten(audit[i].What, 300)))
+		b.printf("- %s%s %s\n", stamp(audit[i].At), by, plain(shorten(audit[i].What, 300)))
 	}
 }
 
 // waveDetails is a wave's status for the Web UI.
 func waveDetails(s WaveStatus, audit []migration.AuditEntry) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "## Wave %s: %s\n\n| | step | state | |\n|---|---|---|---|\n", plain(s.Name), s.State)
+	var b page
+	b.printf("## Wave %s: %s\n\n| | step | state | |\n|---|---|---|---|\n", plain(s.Name), s.State)
 	for _, step := range s.Steps {
-		fmt.Fprintf(&b, "| %s | %d. %s | %s | %s |\n", sign(step.State), step.Step, step.Title, step.State, cell(step.Text))
+		b.printf("| %s | %d. %s | %s | %s |\n", sign(step.State), step.Step, step.Title, step.State, cell(step.Text))
 	}
 	writeTotals(&b, s.Totals)
 	writeWaiting(&b, s.Waiting, s.WaitingCount)
@@ -154,19 +159,19 @@ func waveDetails(s WaveStatus, audit []migration.AuditEntry) string {
 
 // mailboxDetails is a mailbox's status for the Web UI.
 func mailboxDetails(s MailboxStatus, audit []migration.AuditEntry) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "## %s %s: %s\n\n%s, pass %d", sign(s.State), plain(s.Address), s.State, plain(s.Doing), s.Passes)
+	var b page
+	b.printf("## %s %s: %s\n\n%s, pass %d", sign(s.State), plain(s.Address), s.State, plain(s.Doing), s.Passes)
 	if !s.LastPass.IsZero() {
-		fmt.Fprintf(&b, ", the last ended %s", stamp(s.LastPass))
+		b.printf(", the last ended %s", stamp(s.LastPass))
 	}
 	a := s.Account
-	fmt.Fprintf(&b, "\n\n| at the source | copied | already there | moved | left out | refused | gone |\n|---|---|---|---|---|---|---|\n"+
+	b.printf("\n\n| at the source | copied | already there | moved | left out | refused | gone |\n|---|---|---|---|---|---|---|\n"+
 		"| %d | %d | %d | %d | %d | %d | %d |\n", a.Source, a.Copied, a.Already, a.Moved, a.LeftOut, a.Refused, a.Gone)
 	if s.Problem != nil {
-		fmt.Fprintf(&b, "\n### ✋ Waiting for a person\n\n%s\n", plain(s.Problem.String()))
+		b.printf("\n### ✋ Waiting for a person\n\n%s\n", plain(s.Problem.String()))
 	}
 	for _, fault := range s.Verification.Faults {
-		fmt.Fprintf(&b, "- %s\n", plain(fault))
+		b.printf("- %s\n", plain(fault))
 	}
 	writeAudit(&b, audit)
 	return shorten(b.String(), detailsLimit)

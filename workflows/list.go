@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -117,7 +116,7 @@ func (t *tenant) faults(rows []migration.Mailbox) []string {
 		if _, known := t.in.Plan.Endpoint(m.Endpoint); !known {
 			refuse(m, "names the endpoint %q, which the plan doesn't have", m.Endpoint)
 		}
-		if data, err := json.Marshal(m); err != nil || len(data) > rowLimit {
+		if data := encode(m); len(data) > rowLimit {
 			refuse(m, "is a row of %d bytes; at most %d can be taken", len(data), rowLimit)
 		}
 		if _, twice := seen.wave(m.Address); twice {

@@ -2,10 +2,7 @@ package workflows
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
@@ -62,7 +59,7 @@ func (c *core) onStep(name, description string, take func(StepOrder)) {
 func onMessage[T any](c *core, name string, take func(T)) {
 	c.on(name, "internal", func(raw converter.RawValue) {
 		var message T
-		if err := json.Unmarshal(raw.Payload().GetData(), &message); err != nil {
+		if err := decodeLoosely(raw.Payload().GetData(), &message); err != nil {
 			c.ignore("", name, "it can't be read: "+err.Error())
 			return
 		}
@@ -108,13 +105,5 @@ func decode(raw converter.RawValue, into any) error {
 	if len(data) == 0 || bytes.Equal(data, []byte("null")) {
 		return nil
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return fmt.Errorf("its payload is not as documented: %w", err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("its payload has something after the object")
-	}
-	return nil
+	return decodeStrictly(data, into)
 }

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -57,8 +56,7 @@ func (w *wave) news() string {
 	if w.s.Orders.Pass > 0 && !r.PassedSince.IsZero() {
 		l.Met = int(r.PassedSince.UnixNano())
 	}
-	text, _ := json.Marshal(l)
-	return string(text)
+	return string(encode(l))
 }
 
 // waiting are all rows that wait for a person.

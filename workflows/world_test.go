@@ -35,8 +35,6 @@ type world struct {
 	onChange func(migration.Change)
 	accounts map[string]migration.MailboxAccount
 	report   *migration.Report
-	copying  int
-	most     int
 }
 
 func newWorld() *world {
