@@ -99,7 +99,7 @@ func (w *World) injectMicrosoft(r *http.Request) (any, error) {
 	fault.RetryAfter = body.RetryAfter.D()
 	w.tenant.Inject(fault)
 	w.log.Info("a fault was switched on", "server", portMicrosoft, "path", fault.Path)
-	return fault, nil
+	return body, nil
 }
 
 func (w *World) injectIMAP(server *imap.Server, r *http.Request) (any, error) {
@@ -117,7 +117,7 @@ func (w *World) injectIMAP(server *imap.Server, r *http.Request) (any, error) {
 	defer w.mu.Unlock()
 	w.faults = append(w.faults, server.Inject(fault))
 	w.log.Info("a fault was switched on", "command", fault.Command, "mailbox", fault.Mailbox)
-	return fault, nil
+	return body, nil
 }
 
 func (w *World) clearFaults() {
