@@ -100,7 +100,7 @@ func unreachable(err error) *Error {
 // reason is what a failed connection failed of, without the layers' names for themselves.
 func reason(err error) string {
 	text := err.Error()
-	for _, prefix := range []string{"transport: ", "Error while dialing: "} {
+	for _, prefix := range []string{`connection error: desc = "`, "transport: ", "Error while dialing: "} {
 		if _, after, ok := strings.Cut(text, prefix); ok {
 			text = strings.TrimRight(after, `"`)
 		}

@@ -22,6 +22,7 @@ func TestTranslate(t *testing.T) {
 		hint string
 	}{
 		{"refused", fmt.Errorf("failed reaching server: %w", refused), Unreachable, "cannot reach the Temporal server: dial tcp 127.0.0.1:1: connect: connection refused", "--address"},
+		{"broken", serviceerror.NewUnavailable(`connection error: desc = "error reading server preface: EOF"`), Unreachable, "cannot reach the Temporal server: error reading server preface: EOF", "--tls"},
 		{"namespace", serviceerror.NewNamespaceNotFound("mail"), NoNamespace, `the Temporal server has no namespace "mail"`, "namespace create --namespace mail --retention 90d"},
 		{"permission", serviceerror.NewPermissionDenied("request unauthorized", ""), Denied, "refuses access", "--api-key"},
 		{"unauthenticated", status.Error(codes.Unauthenticated, "no token"), Denied, "refuses access", "--api-key"},
