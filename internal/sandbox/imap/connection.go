@@ -42,7 +42,9 @@ type connection struct {
 	state   state
 	mailbox string
 	counted bool
-	owner   atomic.Value // the mailbox again, for other goroutines
+	// The mailbox and the line again, for other goroutines.
+	owner   atomic.Value
+	lineNow atomic.Pointer[cutLine]
 	expired atomic.Bool
 	timer   *time.Timer
 
@@ -70,6 +72,7 @@ func newConnection(s *Server, raw net.Conn, d Dialect) *connection {
 // attach speaks over a connection from here on.
 func (c *connection) attach(raw net.Conn) {
 	c.line = newLine(raw)
+	c.lineNow.Store(c.line)
 	c.r = imapwire.NewReader(c.line, imapwire.Limits{Line: c.dialect.MaxCommand, Literal: 256 << 20})
 	c.w = imapwire.NewWriter(c.line)
 	c.r.Continue = func(size int64) error {
@@ -100,24 +103,34 @@ type goodbye struct{ text string }
 
 func (g *goodbye) Error() string { return "BYE " + g.text }
 
-// errLost ends a connection without a word.
-var errLost = errors.New("the answer was lost by a fault")
+// errLost ends a connection as if the network had gone; errDone ends it in order, all having been said.
+var (
+	errLost = errors.New("the answer was lost by a fault")
+	errDone = errors.New("the client has signed off")
+)
 
 func (c *connection) run() {
-	defer c.line.Close()
 	defer func() {
+		c.line.Close()
 		if c.timer != nil {
 			c.timer.Stop()
 		}
 	}()
+	// The first write shakes hands over TLS, which must not take for ever either.
+	err := c.line.SetReadDeadline(time.Now().Add(idleBefore))
 	c.w.Status("*", "OK", c.capabilityCode(), c.dialect.Greeting)
-	err := c.w.Flush()
+	if err == nil {
+		err = c.w.Flush()
+	}
 	for err == nil {
 		err = c.next()
 	}
 	var bye *goodbye
 	if c.expired.Load() {
 		bye = &goodbye{c.dialect.Words.Expired}
+	} else if errors.Is(err, errLost) {
+		c.snap()
+		return
 	} else if !errors.As(err, &bye) {
 		return
 	}
@@ -126,10 +139,16 @@ func (c *connection) run() {
 	_ = c.w.Flush()
 }
 
+// snap ends the connection from another goroutine.
+func (c *connection) snap() {
+	// There is nothing to do about a connection that is closed already.
+	_ = c.lineNow.Load().snap()
+}
+
 // expire ends the connection with the dialect's words as soon as it reads again.
 func (c *connection) expire() {
 	c.expired.Store(true)
-	_ = c.line.SetReadDeadline(time.Now())
+	_ = c.lineNow.Load().SetReadDeadline(time.Now())
 }
 
 // next carries one command out. Its error ends the connection.

@@ -33,7 +33,7 @@ type Dialect struct {
 	Reserved []string
 	// MakesParents: CREATE makes the missing parents as real folders. Otherwise they are listed as \Noselect.
 	MakesParents bool
-	// TrimsNames: blanks at the end of a name go.
+	// TrimsNames: blanks at the end of a name, and of each of its parents' names, go.
 	TrimsNames bool
 
 	// MaxMessage is the largest message that APPEND takes, in bytes; 0 is any.

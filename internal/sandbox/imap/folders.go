@@ -14,7 +14,11 @@ func (c *connection) folderName() (string, error) {
 	}
 	name, err := c.r.Mailbox()
 	if c.dialect.TrimsNames {
-		name = strings.TrimRight(name, " ")
+		components := strings.Split(name, c.dialect.Separator)
+		for i, component := range components {
+			components[i] = strings.TrimRight(component, " ")
+		}
+		name = strings.Join(components, c.dialect.Separator)
 	}
 	return name, err
 }

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -27,6 +28,14 @@ func (l *cutLine) cut(in, out int64) {
 	l.in, l.out = in, out
 }
 
+// snap ends the connection at once: without TLS's farewell, which could wait for a client that doesn't read.
+func (l *cutLine) snap() error {
+	if secure, ok := l.Conn.(*tls.Conn); ok {
+		return secure.NetConn().Close()
+	}
+	return l.Conn.Close()
+}
+
 func (l *cutLine) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(p)
 	l.mu.Lock()
@@ -36,8 +45,7 @@ func (l *cutLine) Read(p []byte) (int, error) {
 	}
 	if int64(n) >= l.in {
 		n = int(l.in)
-		l.Close()
-		return n, errCut
+		return n, errors.Join(errCut, l.snap())
 	}
 	l.in -= int64(n)
 	return n, err
@@ -55,9 +63,5 @@ func (l *cutLine) Write(p []byte) (int, error) {
 		return n, err
 	}
 	n, err := l.Conn.Write(p[:l.out])
-	l.Close()
-	if err == nil {
-		err = errCut
-	}
-	return n, err
+	return n, errors.Join(errCut, err, l.snap())
 }

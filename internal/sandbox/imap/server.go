@@ -111,7 +111,7 @@ func (s *Server) Close() {
 	defer s.mu.Unlock()
 	s.closed = true
 	for c := range s.connections {
-		c.line.Close()
+		c.snap()
 	}
 }
 
@@ -122,7 +122,7 @@ func (s *Server) Cut(mailbox string) int {
 	cut := 0
 	for c := range s.connections {
 		if mailbox == "" || c.owner.Load() == mailbox {
-			c.line.Close()
+			c.snap()
 			cut++
 		}
 	}

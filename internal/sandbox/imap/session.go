@@ -48,7 +48,7 @@ func (c *connection) logout() error {
 	if err := c.w.Flush(); err != nil {
 		return err
 	}
-	return errLost
+	return errDone
 }
 
 func (c *connection) id() error {
@@ -85,7 +85,7 @@ func (c *connection) startTLS() error {
 	}
 	// What was sent ahead of the handshake in the clear is not to be read as if it came after it (RFC 9051, 6.2.1).
 	if c.r.Buffered() > 0 {
-		return errLost
+		return errDone
 	}
 	c.w.Status(c.command.Tag, "OK", "", "Begin TLS negotiation now.")
 	if err := c.w.Flush(); err != nil {
