@@ -31,6 +31,8 @@ type engine struct {
 	kill      context.CancelFunc
 	began     time.Time
 
+	creating sync.Mutex
+
 	mu       sync.Mutex
 	ledgers  []*ledger // in the source's order, and then what was in the state
 	learnt   migration.MailboxState

@@ -29,7 +29,7 @@ func (s *session) digests(ctx context.Context, by map[uint32]identity) error {
 		}
 		return err
 	}
-	if _, err := s.Send(command).Wait(ctx); err != nil {
+	if _, err := s.Send(command).Wait(ctx); err != nil && !partial(err) {
 		return fmt.Errorf("reading the %s's messages: %w", s.side, err)
 	}
 	return nil

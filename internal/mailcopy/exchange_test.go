@@ -3,7 +3,6 @@ package mailcopy_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
@@ -255,5 +254,3 @@ func TestFaults(t *testing.T) {
 		})
 	}
 }
-
-var _ = fmt.Sprint

@@ -2,6 +2,7 @@ package mailcopy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -115,16 +116,55 @@ func fetchCommand(set, items string, take func(fetched) error) *imapwire.Command
 	}
 }
 
-// fetchAll is fetch over sets that each fit into a command line, all on their way at once.
+// fetchAll is fetch over sets that each fit into a command line, all on their way at once. A NO is let pass: servers say
+// it when a message can't be read, and give the others.
 func (s *session) fetchAll(ctx context.Context, uids []uint32, items string, take func(fetched) error) error {
 	var commands []*imapwire.Command
 	for _, set := range uidSets(uids, maxSet) {
 		commands = append(commands, s.Send(fetchCommand(set, items, take)))
 	}
 	for _, c := range commands {
-		if _, err := c.Wait(ctx); err != nil {
+		if _, err := c.Wait(ctx); err != nil && !partial(err) {
 			return fmt.Errorf("fetching from the %s: %w", s.side, err)
 		}
 	}
 	return nil
+}
+
+// partial reports whether a FETCH was answered NO for the sake of some of its messages.
+func partial(err error) bool {
+	var status *imapwire.StatusError
+	return errors.As(err, &status) && status.Kind == "NO" && classify(err) == err
+}
+
+// listUIDs lists the UIDs of a range by SEARCH.
+func (s *session) listUIDs(ctx context.Context, set string) ([]uint32, error) {
+	return s.search(ctx, func(w *imapwire.Writer) { w.Raw(" UID " + set) })
+}
+
+// search sends a UID SEARCH with the key.
+func (s *session) search(ctx context.Context, key func(*imapwire.Writer)) ([]uint32, error) {
+	var found []uint32
+	_, err := s.Send(&imapwire.Command{Name: "UID SEARCH", Names: []string{"SEARCH"}, Args: func(w *imapwire.Writer) error {
+		key(w)
+		return nil
+	}, Data: func(d *imapwire.Response) error {
+		for {
+			if ok, err := d.Accept(' '); err != nil || !ok {
+				return err
+			}
+			if c, err := d.Peek(); err != nil || c < '0' || c > '9' {
+				return err // blanks at the end, or (MODSEQ n)
+			}
+			uid, err := d.Number32()
+			if err != nil {
+				return err
+			}
+			found = append(found, uid)
+		}
+	}}).Wait(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("searching the %s: %w", s.side, err)
+	}
+	return found, nil
 }

@@ -66,33 +66,17 @@ func (s *session) find(ctx context.Context, name, messageID string) (bool, []str
 		}
 		return false, nil, fmt.Errorf("opening %s: %w", name, err)
 	}
-	var uids []uint32
-	search := s.Send(&imapwire.Command{Name: "UID SEARCH", Names: []string{"SEARCH"}, Args: func(w *imapwire.Writer) error {
+	uids, err := s.search(ctx, func(w *imapwire.Writer) {
 		w.Raw(" HEADER MESSAGE-ID ")
 		w.Quoted(messageID)
-		return nil
-	}, Data: func(d *imapwire.Response) error {
-		for {
-			if ok, err := d.Accept(' '); err != nil || !ok {
-				return err
-			}
-			if c, err := d.Peek(); err != nil || c < '0' || c > '9' {
-				return err
-			}
-			uid, err := d.Number32()
-			if err != nil {
-				return err
-			}
-			uids = append(uids, uid)
-		}
-	}})
-	if _, err := search.Wait(ctx); err != nil {
-		return false, nil, fmt.Errorf("searching %s: %w", name, err)
+	})
+	if err != nil {
+		return false, nil, err
 	}
 	// SEARCH finds substrings: the field itself decides.
 	found := false
 	var received []string
-	err := s.fetchAll(ctx, uids, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID RECEIVED)])", func(f fetched) error {
+	err = s.fetchAll(ctx, uids, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID RECEIVED)])", func(f fetched) error {
 		if !found && strings.Join(strings.Fields(headerFields(f.header)["message-id"]), "") == messageID {
 			found, received = true, receivedLines(f.header)
 		}

@@ -155,6 +155,8 @@ func (p *pass) selectTarget(ctx context.Context) (*selected, error) {
 		}
 		return to, err
 	}
+	p.creating.Lock() // two folders made at once get in each other's way with their common parents
+	defer p.creating.Unlock()
 	name := func(w *imapwire.Writer) error {
 		w.SP()
 		w.AString(wire)
@@ -219,7 +221,7 @@ func (p *pass) scan(ctx context.Context) error {
 		if p.rematch {
 			from = 1
 		}
-		if err := p.src.fetch(ctx, fmt.Sprintf("%d:*", from), "(UID FLAGS)", take); err != nil {
+		if err := p.scanRange(ctx, fmt.Sprintf("%d:*", from), take); err != nil {
 			return err
 		}
 		for uid := range p.flags { // n:* means the last message where n is above it
@@ -236,7 +238,7 @@ func (p *pass) scan(ctx context.Context) error {
 	case p.from.exists != s.Account.Source+p.fresh || !p.o.AddOnly && !byModSeq:
 		p.whole = true
 		if p.from.exists > 0 {
-			if err := p.src.fetch(ctx, fmt.Sprintf("1:%d", s.Cursor), "(UID FLAGS)", take); err != nil {
+			if err := p.scanRange(ctx, fmt.Sprintf("1:%d", s.Cursor), take); err != nil {
 				return err
 			}
 		}
@@ -246,6 +248,21 @@ func (p *pass) scan(ctx context.Context) error {
 	}
 	p.enter(s)
 	return nil
+}
+
+// scanRange fetches the flags of a range. A message that the server can't even tell the flags of is there all the same.
+func (p *pass) scanRange(ctx context.Context, set string, take func(fetched) error) error {
+	err := p.src.fetch(ctx, set, "(UID FLAGS)", take)
+	if err == nil || !partial(err) {
+		return err
+	}
+	all, err := p.src.listUIDs(ctx, set)
+	for _, uid := range all {
+		if _, known := p.flags[uid]; !known {
+			p.flags[uid] = nil
+		}
+	}
+	return err
 }
 
 // scanFlags looks at messages below the cursor whose flags matter: those that changed, and the exceptions.

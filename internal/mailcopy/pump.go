@@ -189,10 +189,10 @@ func (u *pump) fetchMissing() error {
 			here = here || f.uid == uid
 			return nil
 		})
-		if err != nil {
+		if err != nil && !partial(err) {
 			return err
 		}
-		if !here {
+		if err == nil && !here {
 			u.ledger.gone(uid)
 			continue
 		}

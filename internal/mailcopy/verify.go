@@ -100,15 +100,29 @@ func (v *verifier) read(ctx context.Context, s *session, wire string, validity u
 	if sel.exists == 0 {
 		return found, nil
 	}
-	take := func(m identity) error {
+	take := func(m identity) {
 		if _, again := found.by[m.uid]; !again {
 			found.order = append(found.order, m.uid)
 		}
 		found.by[m.uid] = m
-		return nil
 	}
-	if err := s.fetch(ctx, "1:*", identityItems, func(f fetched) error { return take(identify(f)) }); err != nil {
+	err := s.fetch(ctx, "1:*", identityItems, func(f fetched) error {
+		take(identify(f))
+		return nil
+	})
+	if err != nil && !partial(err) {
 		return found, err
+	}
+	if err != nil { // what can't be read is there all the same
+		all, err := s.listUIDs(ctx, "1:*")
+		if err != nil {
+			return found, err
+		}
+		for _, uid := range all {
+			if _, read := found.by[uid]; !read {
+				take(identity{uid: uid})
+			}
+		}
 	}
 	slices.Sort(found.order)
 	if v.o.KeepsBytes {
