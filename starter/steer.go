@@ -72,8 +72,9 @@ func (s *starter) give(cmd *cobra.Command, tenant, wave, mailbox string, who sig
 }
 
 func (s *starter) exclude() *cobra.Command {
-	return s.mailboxCommand("exclude", "leaving out", "leave a mailbox out of the migration", `Leave a mailbox out from here on. What was copied of it stays. At the gate it is listed, by name, among
-the mailboxes that are accepted as they are.`, `  starter exclude contoso old-scanner@contoso.com --reason "the device is gone"`,
+	return s.mailboxCommand("exclude", "leaving out", "leave a mailbox out of the migration", `Leave a mailbox out that has begun to copy. What was copied of it stays. At the gate it is listed, by
+name, among the mailboxes that are accepted as they are. One that hasn't begun is left out where it
+waits, by skip-step.`, `  starter exclude contoso old-scanner@contoso.com --reason "the device is gone"`,
 		func(l link, ctx context.Context, id string, o workflows.Order) error { return l.Exclude(ctx, id, o) })
 }
 

@@ -32,8 +32,9 @@ func (s *starter) skipStep() *cobra.Command {
 	})
 	cmd.Short = "pass over a step that waits for a person"
 	cmd.Long = `Have a step passed over that waits. STEP is its number or its short name. Steps 2, 6, 7, 9 and 10 cannot
-be skipped for a whole tenant, since mail would be lost or routed nowhere. With --mailbox the step is
-skipped for that mailbox, which must then be accepted at the gate, by name.
+be skipped for a whole tenant, since mail would be lost or routed nowhere. With --mailbox only that
+mailbox goes on without the step; at steps 6 and 7 this leaves it out of the migration, and it must then
+be accepted at the gate, by name.
 
 The order is recorded by the server even while no worker runs.`
 	cmd.Example = `  starter skip-step contoso 3 --reason "users were told in a meeting"

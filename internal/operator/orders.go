@@ -121,10 +121,7 @@ func (o *Operator) signal(ctx context.Context, id, name string, payload any) err
 func (o *Operator) ended(ctx context.Context, id string, cause error) error {
 	response, err := o.temporal.DescribeWorkflowExecution(ctx, id, "")
 	if tenant, part, isPart := strings.Cut(id, "/"); isNotFound(err) && isPart {
-		return &Error{
-			Kind: UnknownTenant, Text: fmt.Sprintf("%s has no wave or mailbox %q, or not yet", tenant, part), Cause: err,
-			Hints: []string{"starter status " + tenant + " --json names those that it has"},
-		}
+		return noPart(tenant, part, err)
 	}
 	if isNotFound(err) {
 		return o.unknown(ctx, id)
@@ -137,6 +134,25 @@ func (o *Operator) ended(ctx context.Context, id string, cause error) error {
 		Kind: NotRunning, Cause: cause,
 		Text: fmt.Sprintf("%s isn't running any more: it %s on %s", id, endedWords(closedAs(info.GetStatus())),
 			timeOf(info.GetCloseTime()).UTC().Format("2006-01-02 15:04 UTC")),
+	}
+}
+
+// noPart says that a tenant has no such wave or mailbox.
+func noPart(tenant, part string, cause error) error {
+	_, address, isMailbox := strings.Cut(part, "/mailbox/")
+	if !isMailbox {
+		_, wave, _ := strings.Cut(part, "/")
+		return &Error{
+			Kind: UnknownTenant, Text: fmt.Sprintf("%s has no wave %q, or not yet", tenant, wave), Cause: cause,
+			Hints: []string{"see those that it has: starter status " + tenant},
+		}
+	}
+	return &Error{
+		Kind: UnknownTenant, Text: fmt.Sprintf("%s has no mailbox %q that has begun to copy", tenant, address), Cause: cause,
+		Hints: []string{
+			"check the address; until a mailbox copies, its wave has it in hand",
+			fmt.Sprintf("where it waits at a step, pass that over; at step 6 this leaves it out: starter skip-step %s 6 --mailbox %s", tenant, address),
+		},
 	}
 }
 

@@ -198,7 +198,8 @@ func TestOrdersThatMakeNoSense(t *testing.T) {
 		{"step that can't be skipped", o.SkipStep(ctx, "contoso", workflows.StepOrder{Step: migration.StepRouting, By: "grace"}), Invalid, "step 10 (Verify routing) cannot be skipped"},
 		{"ended", o.Pause(ctx, "contoso", workflows.Order{By: "grace"}), NotRunning, "contoso isn't running any more: it completed on 2026-11-25 09:00 UTC"},
 		{"unknown", o.Pause(ctx, "fabrikam", workflows.Order{By: "grace"}), UnknownTenant, `there is no migration "fabrikam"`},
-		{"unknown mailbox", o.Pause(ctx, "contoso/1/mailbox/x", workflows.Order{By: "grace"}), UnknownTenant, `contoso has no wave or mailbox "1/mailbox/x"`},
+		{"unknown mailbox", o.Pause(ctx, "contoso/1/mailbox/x", workflows.Order{By: "grace"}), UnknownTenant, `contoso has no mailbox "x" that has begun to copy`},
+		{"unknown wave", o.Pause(ctx, "contoso/1/x", workflows.Order{By: "grace"}), UnknownTenant, `contoso has no wave "x"`},
 	} {
 		if !IsKind(test.err, test.kind) || !strings.Contains(test.err.Error(), test.text) {
 			t.Errorf("%s: %v", test.name, test.err)

@@ -136,7 +136,7 @@ func TestCommandLine(t *testing.T) {
 	_, stderr = c.run(1, "skip-step", "contoso", "10", "--by", "grace")
 	c.want(stderr, `^error: step 10 \(Verify routing\) cannot be skipped for a whole tenant`)
 	_, stderr = c.run(1, "exclude", "contoso", "nobody@contoso.com", "--by", "grace")
-	c.want(stderr, `^error: contoso has no wave or mailbox "\d{8}-1/mailbox/nobody@contoso.com", or not yet$`)
+	c.want(stderr, `^error: contoso has no mailbox "nobody@contoso.com" that has begun to copy$`)
 
 	// Watched from one terminal, approved from another.
 	watched := make(chan string)
