@@ -10,6 +10,7 @@ import (
 
 	"github.com/mailferry/mailferry/activities"
 	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/workflows/internal/fake"
 )
 
 // has reports whether the audit trail has an entry with the text.
@@ -47,7 +48,7 @@ func TestGateIgnoresWhatDoesNotCount(t *testing.T) {
 		if s.Gate == nil || !s.has("not that of what waits") || !s.has("unknown field") || !s.has("not as documented") || !s.has("rejected") {
 			t.Errorf("after the wrong ones: gate %v, audit %+v", s.Gate, s.Audit)
 		}
-		if b.world.count("ApplyChange 0 contoso") != 0 {
+		if b.world.Count("ApplyChange 0 contoso") != 0 {
 			t.Error("the MX was changed without approval")
 		}
 		b.update(UpdateApprove, "", Decision{Digest: s.Gate.Digest, By: "Grace"})
@@ -69,7 +70,7 @@ func TestGateComesBackWhenTheZoneChanged(t *testing.T) {
 	b.enroll(testRows("wave-01", "ada"))
 	changed := migration.Record{Name: "contoso.com", Type: "MX", TTL: 300, Data: []string{"10 someone.else"}}
 	b.after(3*time.Hour, func() {
-		b.world.mx["contoso.com"] = changed
+		b.world.MX["contoso.com"] = changed
 		b.SignalWorkflow(SignalApprove, Decision{Digest: b.status().Gate.Digest, By: "Grace"})
 	})
 	b.after(4*time.Hour, func() {
@@ -79,10 +80,10 @@ func TestGateComesBackWhenTheZoneChanged(t *testing.T) {
 		}
 		// And once more in the very moment of the change.
 		first := true
-		b.world.refuse = func(activity, what string) error {
+		b.world.Refuse = func(activity, what string) error {
 			if activity == "ApplyChange" && first {
 				first = false
-				return problem(zoneChanged, "someone was faster")
+				return fake.Problem(zoneChanged, "someone was faster")
 			}
 			return nil
 		}
@@ -115,20 +116,20 @@ func TestAbortBeforeTheCutoverLeavesEverything(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
 			b.enroll(testRows("wave-01", "ada", "ben"), testRows("wave-02", "cleo"))
-			b.world.exits["cleo@contoso.com"] = []activities.CopyOutput{{Exit: migration.ExitProblem, Problem: &migration.Problem{Kind: "x", Text: "broken"}}}
+			b.world.Exits["cleo@contoso.com"] = []activities.CopyOutput{{Exit: migration.ExitProblem, Problem: &migration.Problem{Kind: "x", Text: "broken"}}}
 			b.after(3*time.Hour, func() { c.abort(b) })
 			err := b.run()
 			if (err != nil) != (c.name == "cancel") {
 				t.Fatal(err)
 			}
 			s := b.status()
-			if s.State != migration.Aborted || len(b.world.accounts) != 3 || b.world.report == nil || b.world.report.State != migration.Aborted {
-				t.Errorf("ended %s, %d accounts, report %+v", s.State, len(b.world.accounts), b.world.report)
+			if s.State != migration.Aborted || len(b.world.Accounts) != 3 || b.world.Report == nil || b.world.Report.State != migration.Aborted {
+				t.Errorf("ended %s, %d accounts, report %+v", s.State, len(b.world.Accounts), b.world.Report)
 			}
-			if got := b.world.mx["contoso.com"].Data[0]; got != "10 mail.old.example" {
+			if got := b.world.MX["contoso.com"].Data[0]; got != "10 mail.old.example" {
 				t.Errorf("the MX is %s", got)
 			}
-			if b.world.count("Notify welcome") != 0 {
+			if b.world.Count("Notify welcome") != 0 {
 				t.Error("someone was welcomed")
 			}
 			if !s.has("aborted the migration") {
@@ -172,9 +173,9 @@ func TestStepWaitsAndIsRetried(t *testing.T) {
 			b := newBench(t)
 			b.enroll(testRows("wave-01", "ada", "ben"))
 			broken := true
-			b.world.refuse = func(activity, what string) error {
+			b.world.Refuse = func(activity, what string) error {
 				if broken && activity == c.activity && (c.mailbox == "" || what == c.mailbox) {
-					return problem("broken", "it is broken")
+					return fake.Problem("broken", "it is broken")
 				}
 				return nil
 			}
@@ -214,10 +215,10 @@ func TestStepWaitsAndIsRetried(t *testing.T) {
 func TestBadRowStopsNoOther(t *testing.T) {
 	b := newBench(t)
 	b.enroll(testRows("wave-01", "ada", "ben", "cleo", "dan"))
-	b.world.refuse = func(activity, what string) error {
+	b.world.Refuse = func(activity, what string) error {
 		switch {
 		case activity == "OpenSources" && what == "ben@contoso.com", activity == "Copy" && what == "cleo@contoso.com":
-			return problem("refused", "no")
+			return fake.Problem("refused", "no")
 		}
 		return nil
 	}
@@ -247,7 +248,7 @@ func TestBadRowStopsNoOther(t *testing.T) {
 	if s.State != migration.Done || s.Totals.Finished != 3 || s.Totals.Excluded != 1 {
 		t.Errorf("ended %s with %+v", s.State, s.Totals)
 	}
-	if got := b.world.accounts["cleo@contoso.com"]; got.State != migration.Excluded || !strings.Contains(got.Note, "Grace") {
+	if got := b.world.Accounts["cleo@contoso.com"]; got.State != migration.Excluded || !strings.Contains(got.Note, "Grace") {
 		t.Errorf("the account left out is %+v", got)
 	}
 }
@@ -324,13 +325,13 @@ func TestStragglersAreAccepted(t *testing.T) {
 	b := newBench(t)
 	b.enroll(testRows("wave-01", "ada"))
 	b.approve(3 * time.Hour)
-	b.world.probes = 2 // the first two probes come by way of the source
+	b.world.Probes = 2 // the first two probes come by way of the source
 	start := b.Now()
 	for day := range 25 {
 		b.after(time.Duration(day)*24*time.Hour, func() {
-			b.world.mu.Lock()
-			defer b.world.mu.Unlock()
-			b.world.arrivals["ada@contoso.com"] = []migration.Arrivals{{
+			b.world.Mu.Lock()
+			defer b.world.Mu.Unlock()
+			b.world.Arrivals["ada@contoso.com"] = []migration.Arrivals{{
 				Count: 1, Last: start.Add(time.Duration(day) * 24 * time.Hour), From: []string{"scanner.example"},
 			}}
 		})
@@ -362,7 +363,7 @@ func TestStragglersAreAccepted(t *testing.T) {
 	if !asked || s.State != migration.Done || quiet.State != migration.ProofNotObtainable || !strings.Contains(quiet.Text, "Grace") {
 		t.Errorf("asked %v, ended %s, %+v", asked, s.State, s.Proofs)
 	}
-	if n := b.world.count("SendProbe"); n != 3 {
+	if n := b.world.Count("SendProbe"); n != 3 {
 		t.Errorf("%d probes sent", n)
 	}
 }
@@ -376,10 +377,10 @@ func TestPauseAndResume(t *testing.T) {
 		if s := b.status(); s.State != migration.Paused {
 			t.Errorf("the tenant is %s", s.State)
 		}
-		before = len(b.world.calls)
+		before = len(b.world.Calls)
 	})
 	b.after(30*time.Hour, func() {
-		if n := b.world.count("Copy") + b.world.count("Probe"); n > 2 {
+		if n := b.world.Count("Copy") + b.world.Count("Probe"); n > 2 {
 			t.Errorf("%d passes while paused (%d calls)", n, before)
 		}
 		b.SignalWorkflow(SignalResume, nil)
@@ -399,7 +400,7 @@ func TestPassingFaultsAreRetried(t *testing.T) {
 	b := newBench(t)
 	b.enroll(testRows("wave-01", "ada"))
 	left := map[string]int{"Copy": 3, "ReadRecord": 2, "Probe": 1, "ArchiveAccount": 2, "Verify": 1, "Visible": 1}
-	b.world.refuse = func(activity, _ string) error {
+	b.world.Refuse = func(activity, _ string) error {
 		if left[activity] > 0 {
 			left[activity]--
 			return errPassing

@@ -9,13 +9,14 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/workflows/internal/fake"
 )
 
 // bench is a tenant with real waves and mailboxes over a world.
 type bench struct {
 	*testsuite.TestWorkflowEnvironment
 	t     *testing.T
-	world *world
+	world *fake.World
 	plan  migration.Plan
 }
 
@@ -25,8 +26,8 @@ func newBench(t *testing.T) *bench { return newBenchWith(t, Mailbox) }
 func newBenchWith(t *testing.T, mailbox func(workflow.Context, MailboxInput) error) *bench {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
-	b := &bench{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t, world: newWorld(), plan: testPlan()}
-	b.world.register(b.TestWorkflowEnvironment)
+	b := &bench{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t, world: fake.New(), plan: testPlan()}
+	b.world.Register(b.TestWorkflowEnvironment)
 	b.RegisterWorkflowWithOptions(Tenant, workflow.RegisterOptions{Name: TenantType})
 	b.RegisterWorkflowWithOptions(Wave, workflow.RegisterOptions{Name: WaveType})
 	b.RegisterWorkflowWithOptions(mailbox, workflow.RegisterOptions{Name: MailboxType})
@@ -110,14 +111,14 @@ func TestTenantCarriesThroughElevenSteps(t *testing.T) {
 	if s.State != migration.Done || s.Totals.Finished != 5 || s.Totals.Account.Copied != 50 {
 		t.Errorf("ended %s with %+v", s.State, s.Totals)
 	}
-	if got := b.world.mx["contoso.com"]; got.Data[0] != "0 contoso-com.mail.protection.outlook.com" || got.TTL != 3600 {
+	if got := b.world.MX["contoso.com"]; got.Data[0] != "0 contoso-com.mail.protection.outlook.com" || got.TTL != 3600 {
 		t.Errorf("the MX is %+v", got)
 	}
-	if n := len(b.world.accounts); n != 5 || b.world.report == nil {
-		t.Errorf("%d accounts archived, report %v", n, b.world.report)
+	if n := len(b.world.Accounts); n != 5 || b.world.Report == nil {
+		t.Errorf("%d accounts archived, report %v", n, b.world.Report)
 	}
 	for _, kind := range []string{"announcement", "reminder", "welcome"} {
-		if n := b.world.count("Notify " + kind); n != 5 {
+		if n := b.world.Count("Notify " + kind); n != 5 {
 			t.Errorf("%d of %s sent", n, kind)
 		}
 	}

@@ -1,0 +1,419 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/mailferry/mailferry/activities"
+	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/workflows"
+	"github.com/mailferry/mailferry/workflows/internal/fake"
+)
+
+// shape is one way in which a migration can go.
+type shape struct {
+	name string
+	// short has the server suggest a new run every 50 events.
+	short bool
+	// waves are the users of each wave.
+	waves [][]string
+	// drive does what people and the world do, until the tenant has ended.
+	drive func(*tenant) error
+}
+
+var (
+	pilot = [][]string{{"ada"}}
+	two   = [][]string{{"ada", "ben"}, {"cleo"}}
+)
+
+// shapes are all that were ever released.
+var shapes = []shape{
+	{"approve", false, two, (*tenant).approveAndEnd},
+	{"approve-short", true, two, (*tenant).arrivals},
+	{"reject", false, pilot, (*tenant).reject},
+	{"abort", false, two, (*tenant).abort},
+	{"abort-short", true, two, (*tenant).abort},
+	{"cancel", false, pilot, (*tenant).cancel},
+	{"waiting-step", false, pilot, (*tenant).waitingStep},
+	{"left-out", false, two, (*tenant).leftOut},
+	{"terminated-child", false, two, (*tenant).terminatedChild},
+	{"poison", false, pilot, (*tenant).poison},
+	{"zone-changed", false, pilot, (*tenant).zoneChanged},
+	{"pause", false, pilot, (*tenant).pause},
+	{"staged", false, pilot, (*tenant).staged},
+	{"stragglers", false, pilot, (*tenant).stragglers},
+}
+
+const launch = "20261123-1"
+
+// tenant is the one that is being recorded.
+type tenant struct {
+	client.Client
+	world *fake.World
+	ctx   context.Context
+	run   client.WorkflowRun
+	rows  int
+	plan  migration.Plan
+}
+
+// newPlan has weeks pressed into seconds.
+func newPlan() migration.Plan {
+	ms := func(n int) migration.Duration { return migration.Duration(time.Duration(n) * time.Millisecond) }
+	return migration.Plan{
+		Tenant: "contoso", Organisation: "Contoso", Domains: []string{"contoso.com"}, Archive: "file:///archive",
+		Endpoints: []migration.Endpoint{{Name: "old", Host: "mail.old.example", Port: 993, MailboxesAtOnce: 2}},
+		DNS:       migration.DNS{Mode: "rfc2136", TTL: 1},
+		Copy:      migration.CopyRules{SliceTime: ms(60000)},
+		Routing: migration.Routing{
+			Required: []migration.ProofKind{
+				migration.ProofRecords, migration.ProofOldTTL, migration.ProofProbe, migration.ProofTrace, migration.ProofQuiet,
+			},
+			Relay: &migration.SMTP{Host: "relay.example"},
+		},
+		Timing: migration.Timing{
+			Poll: ms(100), MailboxLimit: ms(60000), DNSLimit: ms(60000), Delta: ms(2000), DeltaAfterMX: ms(400), Quiet: ms(2000),
+			QuietLimit: ms(60000), Report: ms(300), Resend: ms(500), Children: ms(2000), Retry: ms(100), RetryMax: ms(1000), Heartbeat: ms(10000),
+		},
+	}
+}
+
+// start starts the tenant and hands it its mailboxes.
+func (t *tenant) start(s shape) error {
+	t.plan = newPlan()
+	t.world.MX["contoso.com"] = migration.Record{Name: "contoso.com", Type: "MX", TTL: 2, Data: []string{"10 mail.old.example"}}
+	switch s.name {
+	case "poison":
+		t.world.Exits["ada@contoso.com"] = []activities.CopyOutput{
+			{Exit: migration.ExitPoison, Poison: &migration.Refusal{Folder: "INBOX", UID: 7, Kind: "poison"}, Remaining: []string{"INBOX"}},
+			{Exit: migration.ExitDone, State: migration.MailboxState{
+				Refusals: []migration.Refusal{{Folder: "INBOX", UID: 7, Kind: "poison", Words: "connection reset"}}, RefusalCount: 1,
+			}},
+			{Exit: migration.ExitSlice, Remaining: []string{"INBOX"}},
+			{Exit: migration.ExitStopped, Remaining: []string{"INBOX"}},
+		}
+	case "waiting-step":
+		broken := true
+		t.world.Refuse = func(activity, _ string) error {
+			if activity == "Connect" && broken {
+				broken = false
+				return fake.Problem("sign-in-refused", "the source says no")
+			}
+			return nil
+		}
+	case "left-out":
+		t.world.Refuse = func(activity, what string) error {
+			if activity == "OpenSources" && what == "ben@contoso.com" {
+				return fake.Problem("sign-in-refused", "the source says no")
+			}
+			return nil
+		}
+	case "stragglers":
+		t.plan.Timing.QuietLimit = migration.Duration(3 * time.Second)
+		t.plan.Timing.Quiet = migration.Duration(20 * time.Second)
+	}
+	for i := range s.waves {
+		t.plan.Waves = append(t.plan.Waves, migration.Wave{Name: fmt.Sprintf("wave-%02d", i+1)})
+	}
+	run, err := t.ExecuteWorkflow(t.ctx, client.StartWorkflowOptions{ID: t.plan.Tenant, TaskQueue: activities.MigrateQueue},
+		workflows.TenantType, workflows.TenantInput{Plan: t.plan, Launch: launch})
+	if err != nil {
+		return err
+	}
+	t.run = run
+	return t.enroll("list", s.waves)
+}
+
+// enroll hands the rows in, wave by wave, and commits them.
+func (t *tenant) enroll(list string, waves [][]string) error {
+	t.rows = 0
+	for i, users := range waves {
+		if err := t.chunk(list, i+1, len(waves), users); err != nil {
+			return err
+		}
+		t.rows += len(users)
+	}
+	return t.update(workflows.UpdateEnrollCommit, workflows.EnrollCommitInput{Import: list, Rows: t.rows})
+}
+
+func (t *tenant) chunk(list string, chunk, of int, users []string) error {
+	in := workflows.EnrollInput{Import: list, Chunk: chunk, Of: of}
+	for _, u := range users {
+		in.Rows = append(in.Rows, migration.Mailbox{
+			Address: u + "@contoso.com", User: u, Endpoint: "old", Wave: fmt.Sprintf("wave-%02d", chunk), Password: "mfbox1:sealed",
+		})
+	}
+	return t.update(workflows.UpdateEnroll, in)
+}
+
+func (t *tenant) update(name string, in any) error {
+	handle, err := t.UpdateWorkflow(t.ctx, client.UpdateWorkflowOptions{
+		WorkflowID: t.plan.Tenant, UpdateName: name, Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return handle.Get(t.ctx, nil)
+}
+
+func (t *tenant) signal(name string, payload any) error {
+	return t.SignalWorkflow(t.ctx, t.plan.Tenant, "", name, payload)
+}
+
+func (t *tenant) status() (workflows.Status, error) {
+	var s workflows.Status
+	value, err := t.QueryWorkflow(t.ctx, t.plan.Tenant, "", workflows.QueryStatus)
+	if err != nil {
+		return s, err
+	}
+	return s, value.Get(&s)
+}
+
+// until waits until the tenant's status is as wanted.
+func (t *tenant) until(what string, wanted func(workflows.Status) bool) error {
+	var last workflows.Status
+	for {
+		s, err := t.status()
+		if err == nil {
+			if last = s; wanted(s) {
+				return nil
+			}
+		}
+		select {
+		case <-t.ctx.Done():
+			return fmt.Errorf("waiting for %s: %w; the status was %+v", what, t.ctx.Err(), last)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (t *tenant) atGate() error {
+	return t.until("the gate", func(s workflows.Status) bool { return s.Gate != nil })
+}
+
+// approve approves what stands at the gate.
+func (t *tenant) approve() error {
+	if err := t.atGate(); err != nil {
+		return err
+	}
+	s, err := t.status()
+	if err != nil || s.Gate == nil {
+		return errors.Join(err, errors.New("the gate went away"))
+	}
+	return t.signal(workflows.SignalApprove, workflows.Decision{Digest: s.Gate.Digest, By: "Grace"})
+}
+
+// end waits for the end, which must be as said.
+func (t *tenant) end(want migration.State) error {
+	var result workflows.TenantResult
+	if err := t.GetWorkflow(t.ctx, t.plan.Tenant, "").Get(t.ctx, &result); err != nil {
+		return err
+	}
+	if result.State != want {
+		return fmt.Errorf("it ended %s, not %s", result.State, want)
+	}
+	return nil
+}
+
+func (t *tenant) approveAndEnd() error {
+	if err := t.approve(); err != nil {
+		return err
+	}
+	return t.end(migration.Done)
+}
+
+// arrivals has mail still arrive at the source.
+func (t *tenant) arrivals() error {
+	if err := t.atGate(); err != nil {
+		return err
+	}
+	time.Sleep(5 * time.Second) // some deltas, so that the runs change
+	t.world.Mu.Lock()
+	t.world.Arrivals["ada@contoso.com"] = []migration.Arrivals{{Count: 2, Last: time.Now(), From: []string{"slow.example"}}}
+	t.world.Probes = 1
+	t.world.Mu.Unlock()
+	return t.approveAndEnd()
+}
+
+func (t *tenant) reject() error {
+	if err := t.atGate(); err != nil {
+		return err
+	}
+	s, err := t.status()
+	if err != nil {
+		return err
+	}
+	wrong := t.signal(workflows.SignalApprove, workflows.Decision{Digest: "wrong", By: "Grace"})
+	no := t.signal(workflows.SignalReject, workflows.Decision{Digest: s.Gate.Digest, By: "Grace", Note: "not today"})
+	if err := errors.Join(wrong, no); err != nil {
+		return err
+	}
+	if err := t.until("the rejection", func(s workflows.Status) bool { return len(s.Approvals) == 1 }); err != nil {
+		return err
+	}
+	if err := t.update(workflows.UpdateApprove, workflows.Decision{Digest: s.Gate.Digest, By: "Grace"}); err != nil {
+		return err
+	}
+	return t.end(migration.Done)
+}
+
+func (t *tenant) abort() error {
+	if err := t.atGate(); err != nil {
+		return err
+	}
+	if err := t.signal(workflows.SignalAbort, workflows.Order{By: "Grace", Reason: "budget"}); err != nil {
+		return err
+	}
+	return t.end(migration.Aborted)
+}
+
+func (t *tenant) cancel() error {
+	if err := t.atGate(); err != nil {
+		return err
+	}
+	if err := t.CancelWorkflow(t.ctx, t.plan.Tenant, ""); err != nil {
+		return err
+	}
+	if err := t.end(migration.Aborted); err == nil {
+		return errors.New("it did not end as cancelled")
+	}
+	return t.ctx.Err()
+}
+
+func (t *tenant) waiting(kind string) error {
+	return t.until("the problem "+kind, func(s workflows.Status) bool {
+		return slices.ContainsFunc(s.Waiting, func(w workflows.Waiting) bool { return w.Problem.Kind == kind })
+	})
+}
+
+func (t *tenant) waitingStep() error {
+	if err := t.waiting("sign-in-refused"); err != nil {
+		return err
+	}
+	if err := t.signal(workflows.SignalRetry, workflows.StepOrder{Step: migration.StepConnect, By: "Grace"}); err != nil {
+		return err
+	}
+	return t.approveAndEnd()
+}
+
+func (t *tenant) leftOut() error {
+	if err := t.waiting("sign-in-refused"); err != nil {
+		return err
+	}
+	skip := workflows.StepOrder{Step: migration.StepCredentials, Mailbox: "ben@contoso.com", By: "Grace"}
+	if err := t.signal(workflows.SignalSkip, skip); err != nil {
+		return err
+	}
+	exclude := workflows.Order{By: "Grace", Reason: "left the company"}
+	if err := t.until("the copies", func(s workflows.Status) bool { return s.Totals.Verified == 3 }); err != nil {
+		return err
+	}
+	if err := t.SignalWorkflow(t.ctx, "contoso/"+launch+"/mailbox/cleo@contoso.com", "", workflows.SignalExclude, exclude); err != nil {
+		return err
+	}
+	if err := t.until("the exclusion", func(s workflows.Status) bool { return s.Gate != nil && len(s.Gate.Accepted) == 1 }); err != nil {
+		return err
+	}
+	return t.approveAndEnd()
+}
+
+func (t *tenant) terminatedChild() error {
+	if err := t.atGate(); err != nil {
+		return err
+	}
+	id := "contoso/" + launch + "/mailbox/ben@contoso.com"
+	t.world.Mu.Lock()
+	t.world.Ended = []string{id}
+	t.world.Mu.Unlock()
+	if err := t.TerminateWorkflow(t.ctx, id, "", "by hand"); err != nil {
+		return err
+	}
+	if err := t.waiting("mailbox-ended"); err != nil {
+		return err
+	}
+	skip := workflows.StepOrder{Step: migration.StepMigrate, Mailbox: "ben@contoso.com", By: "Grace"}
+	if err := t.signal(workflows.SignalSkip, skip); err != nil {
+		return err
+	}
+	return t.approveAndEnd()
+}
+
+func (t *tenant) poison() error {
+	if err := t.waiting("poison"); err != nil {
+		return err
+	}
+	skip := workflows.StepOrder{Step: migration.StepMigrate, Mailbox: "ada@contoso.com", By: "Grace"}
+	if err := t.signal(workflows.SignalSkip, skip); err != nil {
+		return err
+	}
+	return t.approveAndEnd()
+}
+
+func (t *tenant) zoneChanged() error {
+	if err := t.atGate(); err != nil {
+		return err
+	}
+	s, err := t.status()
+	if err != nil {
+		return err
+	}
+	t.world.Mu.Lock()
+	t.world.MX["contoso.com"] = migration.Record{Name: "contoso.com", Type: "MX", TTL: 1, Data: []string{"10 someone.else"}}
+	t.world.Mu.Unlock()
+	if err := t.signal(workflows.SignalApprove, workflows.Decision{Digest: s.Gate.Digest, By: "Grace"}); err != nil {
+		return err
+	}
+	if err := t.until("another gate", func(now workflows.Status) bool { return now.Gate != nil && now.Gate.Digest != s.Gate.Digest }); err != nil {
+		return err
+	}
+	return t.approveAndEnd()
+}
+
+func (t *tenant) pause() error {
+	if err := t.signal(workflows.SignalPause, workflows.Order{By: "Grace"}); err != nil {
+		return err
+	}
+	time.Sleep(time.Second)
+	if err := t.signal(workflows.SignalResume, workflows.Order{By: "Grace"}); err != nil {
+		return err
+	}
+	if err := t.atGate(); err != nil {
+		return err
+	}
+	if err := t.signal(workflows.SignalSyncNow, nil); err != nil {
+		return err
+	}
+	return t.approveAndEnd()
+}
+
+// staged enrols, discards and enrols again while the first list is under way.
+func (t *tenant) staged() error {
+	if err := t.chunk("second", 1, 1, []string{"dan"}); err != nil {
+		return err
+	}
+	if err := t.update(workflows.UpdateEnrollDiscard, workflows.EnrollCommitInput{Import: "second"}); err != nil {
+		return err
+	}
+	if err := t.enroll("third", [][]string{{"eve", "fay"}}); err != nil {
+		return err
+	}
+	return t.approveAndEnd()
+}
+
+func (t *tenant) stragglers() error {
+	if err := t.approve(); err != nil {
+		return err
+	}
+	if err := t.waiting("stragglers"); err != nil {
+		return err
+	}
+	accept := workflows.StepOrder{Step: migration.StepRouting, By: "Grace", Reason: "accept: a scanner"}
+	if err := t.signal(workflows.SignalRetry, accept); err != nil {
+		return err
+	}
+	return t.end(migration.Done)
+}
