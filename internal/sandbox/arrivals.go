@@ -71,6 +71,10 @@ func (w *World) ArrivalsLeft() (int, error) {
 	return left, err
 }
 
+// Hold holds mail from outside back until resume is called, so that both sides can be compared while nothing moves.
+// Whoever calls it should do so before reading [World.Expected].
+func (w *World) Hold() (resume func()) { return w.outside.Hold() }
+
 var (
 	senders  = []string{"kai@outside.example", "orders@shop.outside.example", "newsletter@outside.example"}
 	subjects = []string{"Invoice 2026-%04d", "Re: lunch (%d)", "Angebot Nr. %d", "=?utf-8?q?R=C3=A9union_%d?=", "Your order %d"}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -61,6 +62,8 @@ type OutsideConfig struct {
 type Outside struct {
 	OutsideConfig
 	wake chan struct{}
+	// road is held by whoever may send, or holds all sending back.
+	road chan struct{}
 
 	mu      sync.Mutex
 	pending map[string]*Letter
@@ -68,7 +71,7 @@ type Outside struct {
 
 // OpenOutside reads the queue from the database.
 func OpenOutside(c OutsideConfig) (*Outside, error) {
-	o := &Outside{OutsideConfig: c, wake: make(chan struct{}, 1), pending: map[string]*Letter{}}
+	o := &Outside{OutsideConfig: c, wake: make(chan struct{}, 1), road: make(chan struct{}, 1), pending: map[string]*Letter{}}
 	err := c.DB.Update(func(tx *bbolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists(letterBucket)
 		if err != nil {
@@ -154,6 +157,12 @@ func (o *Outside) Letters() ([]Letter, error) {
 	return all, err
 }
 
+// Hold waits until nothing is being sent and holds back what comes, until resume is called.
+func (o *Outside) Hold() (resume func()) {
+	o.road <- struct{}{}
+	return sync.OnceFunc(func() { <-o.road })
+}
+
 // Run sends what is queued until ctx ends.
 func (o *Outside) Run(ctx context.Context) error {
 	for {
@@ -175,16 +184,21 @@ func (o *Outside) due(ctx context.Context) time.Duration {
 		letters = append(letters, l)
 	}
 	o.mu.Unlock()
+	slices.SortFunc(letters, func(a, b *Letter) int { return a.Queued.Compare(b.Queued) })
 	wait := time.Minute
 	for _, l := range letters {
-		if ctx.Err() != nil {
-			return 0
-		}
 		if until := time.Until(l.Next); until > 0 {
 			wait = min(wait, until)
 			continue
 		}
-		if err := o.try(ctx, l); err != nil {
+		select {
+		case o.road <- struct{}{}:
+		case <-ctx.Done():
+			return 0
+		}
+		err := o.try(ctx, l)
+		<-o.road
+		if err != nil {
 			o.Log.Warn("a message from outside is tried again", "id", l.ID, "to", l.To, "error", err)
 			wait = min(wait, o.Retry)
 		}

@@ -357,3 +357,27 @@ func TestOutsideTriesAgainElsewhereAfterARefusal(t *testing.T) {
 		t.Errorf("the new server has %d mails, want 1", mails)
 	}
 }
+
+func TestOutsideIsHeldBack(t *testing.T) {
+	server, client := certificate(t)
+	box, address := serve(t, smtp.Config{Name: "old.example", TLS: server})
+	o := newOutsider(t, client)
+	o.set("old.example", "old.example", address)
+	resume := o.Hold()
+	if err := o.Submit(letter("1", "ada@harbour.example")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	if tries, _ := box.count(); tries != 0 {
+		t.Error("a mail was sent though all is held back")
+	}
+	resume()
+	resume()
+	o.letter(t, "1", done)
+	// A sender that is held back can be stopped all the same.
+	defer o.Hold()()
+	if err := o.Submit(letter("2", "ada@harbour.example")); err != nil {
+		t.Fatal(err)
+	}
+	o.stop()
+}
