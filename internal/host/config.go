@@ -60,18 +60,7 @@ func ConfigFromEnv() (Config, error) {
 	} else if err := c.readKeys(file); err != nil {
 		faults = append(faults, err)
 	}
-	for name, slots := range map[string]*int{envMigrateSlots: &c.MigrateSlots, envCopySlots: &c.CopySlots} {
-		text := os.Getenv(name)
-		if text == "" {
-			continue
-		}
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 2 || n > maxSlots {
-			faults = append(faults, fmt.Errorf("%s is %q; it must be a number from 2 to %d", name, text, maxSlots))
-			continue
-		}
-		*slots = n
-	}
+	faults = append(faults, readSlots(envMigrateSlots, &c.MigrateSlots), readSlots(envCopySlots, &c.CopySlots))
 	level := slog.LevelInfo
 	if text := os.Getenv(envLogLevel); text != "" {
 		if err := level.UnmarshalText([]byte(text)); err != nil {
@@ -82,6 +71,19 @@ func ConfigFromEnv() (Config, error) {
 	c.Log = slog.New(quiet{slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}), c.opened})
 	c.Deployment, c.BuildID = os.Getenv(envDeployment), os.Getenv(envBuildID)
 	return c, errors.Join(faults...)
+}
+
+func readSlots(name string, slots *int) error {
+	text := os.Getenv(name)
+	if text == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 2 || n > maxSlots {
+		return fmt.Errorf("%s is %q; it must be a number from 2 to %d", name, text, maxSlots)
+	}
+	*slots = n
+	return nil
 }
 
 func (c *Config) readKeys(file string) error {
