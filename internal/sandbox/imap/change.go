@@ -220,7 +220,7 @@ func (c *connection) copy() error {
 	if err != nil {
 		return c.asNo(err)
 	}
-	if len(from) == 0 || !c.dialect.can("UIDPLUS") {
+	if !c.dialect.can("UIDPLUS") || len(from) == 0 && !c.dialect.EmptyCopyUID {
 		return nil
 	}
 	code := fmt.Sprintf("COPYUID %d %s %s", validity, formatSet(from), formatSet(to))

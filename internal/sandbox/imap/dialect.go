@@ -48,6 +48,8 @@ type Dialect struct {
 	RefusesReadReports bool
 	// NoAppendUID leaves APPENDUID out of APPEND's answer.
 	NoAppendUID bool
+	// EmptyCopyUID: COPY and MOVE of nothing answer with a COPYUID of empty sets, which the grammar doesn't allow.
+	EmptyCopyUID bool
 	// UnsureFlagged: \Flagged given to APPEND shows in IMAP but isn't really set before a STORE sets it; see [Unsure].
 	UnsureFlagged bool
 	// RenumbersFlagged: a message whose \Flagged is really set or taken away gets a new UID.

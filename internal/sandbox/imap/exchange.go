@@ -70,6 +70,7 @@ func ExchangeOnline(g Generation) Dialect {
 		MaxCommand:         8 << 10,
 		RefusesReadReports: true,
 		UnsureFlagged:      true,
+		EmptyCopyUID:       true,
 		Rewrites:           Rewriting{On: true, BareLFHeader: true},
 		SizeError:          7,
 		MaxErrors:          10,
@@ -93,7 +94,7 @@ func serverName(name string) string {
 }
 
 // defaultFolder is a folder of a new Exchange mailbox: its use, what it holds where that isn't mail, and its name in
-// English, German and French; a name that a language lacks isn't made there.
+// English, German and French.
 type defaultFolder struct {
 	use, class              string
 	english, german, french string
@@ -103,6 +104,7 @@ var defaultFolders = []defaultFolder{
 	{"", "", "Archive", "Archiv", "Archive"},
 	{"", "calendar", "Calendar", "Kalender", "Calendrier"},
 	{"", "calendar", "Calendar/Birthdays", "Kalender/Geburtstage", "Calendrier/Anniversaires"},
+	{"", "calendar", "Calendar/United States holidays", "Kalender/Feiertage in Deutschland", "Calendrier/Jours fériés - France"},
 	{"", "contact", "Contacts", "Kontakte", "Contacts"},
 	{"", "", "Conversation History", "Aufgezeichnete Unterhaltungen", "Historique des conversations"},
 	{`\Trash`, "", "Deleted Items", "Gelöschte Elemente", "Éléments supprimés"},
@@ -111,8 +113,12 @@ var defaultFolders = []defaultFolder{
 	{`\Junk`, "", "Junk Email", "Junk-E-Mail", "Courrier indésirable"},
 	{"", "note", "Notes", "Notizen", "Notes"},
 	{"", "", "Outbox", "Postausgang", "Boîte d'envoi"},
+	{"", "", "RSS Feeds", "RSS-Feeds", "Flux RSS"},
 	{`\Sent`, "", "Sent Items", "Gesendete Elemente", "Éléments envoyés"},
 	{"", "", "Sync Issues", "Synchronisierungsprobleme", "Problèmes de synchronisation"},
+	{"", "", "Sync Issues/Conflicts", "Synchronisierungsprobleme/Konflikte", "Problèmes de synchronisation/Conflits"},
+	{"", "", "Sync Issues/Local Failures", "Synchronisierungsprobleme/Lokale Fehler", "Problèmes de synchronisation/Défaillances locales"},
+	{"", "", "Sync Issues/Server Failures", "Synchronisierungsprobleme/Serverfehler", "Problèmes de synchronisation/Défaillances du serveur"},
 	{"", "task", "Tasks", "Aufgaben", "Tâches"},
 }
 

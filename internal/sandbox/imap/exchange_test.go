@@ -121,12 +121,17 @@ func TestExchangeFoldersAreItsOwn(t *testing.T) {
 	w.signedIn(t).talk(`
 		C: 1 LIST "" "*s"
 		S: * LIST (\HasNoChildren) "/" Calendar/Birthdays
+		S: * LIST (\HasNoChildren) "/" "Calendar/United States holidays"
 		S: * LIST (\HasNoChildren) "/" Contacts
 		S: * LIST (\HasNoChildren \Trash) "/" "Deleted Items"
 		S: * LIST (\HasNoChildren \Drafts) "/" Drafts
 		S: * LIST (\HasNoChildren) "/" Notes
+		S: * LIST (\HasNoChildren) "/" "RSS Feeds"
 		S: * LIST (\HasNoChildren \Sent) "/" "Sent Items"
-		S: * LIST (\HasNoChildren) "/" "Sync Issues"
+		S: * LIST (\HasChildren) "/" "Sync Issues"
+		S: * LIST (\HasNoChildren) "/" "Sync Issues/Conflicts"
+		S: * LIST (\HasNoChildren) "/" "Sync Issues/Local Failures"
+		S: * LIST (\HasNoChildren) "/" "Sync Issues/Server Failures"
 		S: * LIST (\HasNoChildren) "/" Tasks
 		S: 1 OK LIST completed.
 		C: 2 LIST "" "inbox"
@@ -158,6 +163,8 @@ func TestExchangeFoldersAreItsOwn(t *testing.T) {
 		S: 9 OK STATUS completed.
 		C: 10 STATUS INBOX (HIGHESTMODSEQ)
 		S: 10 BAD Command Argument Error. 11
+		C: 10b UID COPY 99 Archive
+		S~ 10b OK \[COPYUID [12][0-9]  \] COPY completed\.
 		C: 11 FETCH 1 (MODSEQ)
 		S: 11 BAD Command Argument Error. 11
 		C: 12 SELECT nowhere
