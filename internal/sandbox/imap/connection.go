@@ -17,6 +17,8 @@ import (
 const (
 	idleBefore = time.Minute
 	idleAfter  = 30 * time.Minute
+	// farewell is how long a client may take to read its BYE.
+	farewell = 5 * time.Second
 )
 
 // state is where a connection stands (RFC 9051, 3).
@@ -110,33 +112,42 @@ var (
 )
 
 func (c *connection) run() {
-	defer func() {
-		c.line.Close()
-		if c.timer != nil {
-			c.timer.Stop()
-		}
-	}()
-	// The first write shakes hands over TLS, which must not take for ever either.
-	err := c.line.SetReadDeadline(time.Now().Add(idleBefore))
-	c.w.Status("*", "OK", c.capabilityCode(), c.dialect.Greeting)
-	if err == nil {
-		err = c.w.Flush()
+	err := c.serve()
+	c.server.forget(c)
+	if c.timer != nil {
+		c.timer.Stop()
 	}
-	for err == nil {
-		err = c.next()
+	if errors.Is(err, errLost) {
+		c.snap()
+		return
 	}
+	defer c.line.Close()
 	var bye *goodbye
 	if c.expired.Load() {
 		bye = &goodbye{c.dialect.Words.Expired}
-	} else if errors.Is(err, errLost) {
-		c.snap()
-		return
 	} else if !errors.As(err, &bye) {
 		return
 	}
-	c.w.Status("*", "BYE", "", bye.text)
 	// The client is told if it can be; the connection ends either way.
+	if err := c.line.SetWriteDeadline(time.Now().Add(farewell)); err != nil {
+		return
+	}
+	c.w.Status("*", "BYE", "", bye.text)
 	_ = c.w.Flush()
+}
+
+// serve greets the client and carries out its commands until an error ends that.
+func (c *connection) serve() error {
+	// The first write shakes hands over TLS, which must not take for ever either.
+	if err := c.line.SetReadDeadline(time.Now().Add(idleBefore)); err != nil {
+		return err
+	}
+	c.w.Status("*", "OK", c.capabilityCode(), c.dialect.Greeting)
+	err := c.w.Flush()
+	for err == nil {
+		err = c.next()
+	}
+	return err
 }
 
 // snap ends the connection from another goroutine.

@@ -93,16 +93,18 @@ func (s *Server) start(raw net.Conn) bool {
 	}
 	c := newConnection(s, raw, s.dialect)
 	s.connections[c] = true
-	s.running.Go(func() {
-		c.run()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.connections, c)
-		if c.counted {
-			s.signedIn[c.mailbox]--
-		}
-	})
+	s.running.Go(c.run)
 	return true
+}
+
+// forget takes a connection that is about to end off the books; its client may then count on its place being free.
+func (s *Server) forget(c *connection) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.connections, c)
+	if c.counted {
+		s.signedIn[c.mailbox]--
+	}
 }
 
 // Close cuts every connection and refuses new ones. Listeners are closed by their contexts.
