@@ -144,7 +144,7 @@ func (u *pump) answered(s *imapwire.Status, err error, r migration.Refusal, when
 	}(r.Size)
 	if s == nil {
 		u.unsureOnce()
-		u.fail(fmt.Errorf("appending to the target: %w", err), r.UID)
+		u.fail(fmt.Errorf("appending to the target: %w", err), &r)
 		return
 	}
 	if s.Kind == "OK" {
@@ -154,11 +154,11 @@ func (u *pump) answered(s *imapwire.Status, err error, r migration.Refusal, when
 	r.Words = s.Words
 	switch judge(s) {
 	case refusesAll:
-		u.fail(fmt.Errorf("appending to the target: %w", err), r.UID)
+		u.fail(fmt.Errorf("appending to the target: %w", err), &r)
 		return
 	case refusesFull:
 		u.fail(migration.NeedsPerson("target-full", fmt.Sprintf("the target mailbox takes no more: %s %s", s.Kind, s.Words),
-			"raise its quota or its licence, or make room, and retry", err), 0)
+			"raise its quota or its licence, or make room, and retry", err), nil)
 		return
 	case refusesSize:
 		u.learnLimit(r.Size)
@@ -170,7 +170,7 @@ func (u *pump) answered(s *imapwire.Status, err error, r migration.Refusal, when
 	many := u.refusals >= refusalsInARow
 	u.mu.Unlock()
 	if many {
-		u.fail(errRefusals, 0)
+		u.fail(errRefusals, nil)
 	}
 }
 

@@ -15,7 +15,7 @@ const (
 	// grace is how long answers to what was already sent are waited for when a copy is told to stop.
 	grace = 5 * time.Second
 	// pairsRoom is by how much a slice may let the packed pairs grow: every checkpoint carries them.
-	pairsRoom = 48 << 10
+	pairsRoom = 32 << 10
 )
 
 // errSlice ends a slice that has used up its time, bytes or messages.
@@ -32,6 +32,8 @@ type engine struct {
 	began     time.Time
 
 	creating sync.Mutex
+	// moves are by the source folder that a message moved to; complete before the folders are begun.
+	moves map[string][]move
 
 	mu       sync.Mutex
 	ledgers  []*ledger // in the source's order, and then what was in the state
@@ -48,7 +50,7 @@ type engine struct {
 // changed of the state, the folders whole and the counts as what was added, for [migration.MailboxState.Merge]; that is
 // also what it gives to Options.Checkpoint. With an error too, state and report tell what was learnt.
 func Copy(ctx context.Context, source, target Account, state migration.MailboxState, o Options) (migration.MailboxState, Report, error) {
-	e := &engine{source: source, target: target, o: o, given: state, ctx: ctx, began: time.Now(), limit: o.MaxMessage}
+	e := &engine{source: source, target: target, o: o, given: state, ctx: ctx, began: time.Now(), limit: o.MaxMessage, moves: map[string][]move{}}
 	if state.MaxMessage > 0 && (e.limit == 0 || state.MaxMessage < e.limit) {
 		e.limit = state.MaxMessage
 	}
@@ -135,10 +137,16 @@ func (e *engine) snapshot() (migration.MailboxState, migration.Progress) {
 	state.Refusals = slices.Clone(state.Refusals)
 	state.Observations = slices.Clone(state.Observations)
 	state.Folders = nil
+	grown := 0
 	for _, l := range e.ledgers {
 		if l.changed() {
-			state.Folders = append(state.Folders, l.snapshot())
+			s := l.snapshot()
+			grown += len(s.Pairs) - l.size
+			state.Folders = append(state.Folders, s)
 		}
+	}
+	if grown > pairsRoom && e.stop == nil {
+		e.stop = errSlice
 	}
 	progress := e.progress
 	progress.Arrivals = e.arrivals
@@ -198,6 +206,9 @@ func (e *engine) run() ([]string, error) {
 	jobs := e.jobs(routes)
 	if err := e.settle(); err != nil {
 		return names(jobs), nil // the reason is in e.stop
+	}
+	if err := first.findMoves(e.ctx, jobs); err != nil {
+		return names(jobs), classify(err)
 	}
 	err = e.work(first, jobs)
 	if e.o.Poison != nil {
@@ -297,6 +308,12 @@ func (e *engine) ledger(source string) *ledger {
 		}
 	}
 	return nil
+}
+
+func (e *engine) allLedgers() []*ledger {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.ledgers)
 }
 
 // siblings are the other ledgers whose folders go to the same target folder.
@@ -447,14 +464,6 @@ func (e *engine) expect(l *ledger, messages int) {
 		l.expected = true
 		e.progress.Total += messages
 	}
-}
-
-// at names the message of an error.
-func at(folder string, uid uint32, err error) error {
-	if uid == 0 {
-		return err
-	}
-	return &migration.MessageError{Message: migration.Refusal{Folder: folder, UID: uid, Kind: "poison", Words: words(err)}, Cause: err}
 }
 
 // inFolder puts the folder's name before an error.

@@ -15,6 +15,8 @@ type ledger struct {
 	pairs     pairs
 	leftOut   uids
 	refused   uids
+	movedIn   uids
+	moving    uids // not recorded: their copies are about to be found
 	unflagged uids
 	open      uids     // exceptions: at or below the cursor, still to be done
 	order     []uint32 // what this pass found above the cursor, ascending
@@ -31,7 +33,7 @@ type ledger struct {
 }
 
 func newLedger(state migration.FolderState) (*ledger, error) {
-	l := &ledger{state: state, open: uids{}, closed: uids{}, size: len(state.Pairs)}
+	l := &ledger{state: state, moving: uids{}, open: uids{}, closed: uids{}, size: len(state.Pairs)}
 	var err error
 	if l.pairs, err = parsePairs(state.Pairs); err != nil {
 		return nil, fmt.Errorf("the state of folder %q: %w", state.Source, err)
@@ -39,7 +41,7 @@ func newLedger(state migration.FolderState) (*ledger, error) {
 	for _, set := range []struct {
 		to   *uids
 		text string
-	}{{&l.leftOut, state.LeftOut}, {&l.refused, state.Refused}, {&l.unflagged, state.Unflagged}} {
+	}{{&l.leftOut, state.LeftOut}, {&l.refused, state.Refused}, {&l.movedIn, state.Moved}, {&l.unflagged, state.Unflagged}} {
 		if *set.to, err = parseUIDs(set.text); err != nil {
 			return nil, fmt.Errorf("the state of folder %q: %w", state.Source, err)
 		}
@@ -58,7 +60,7 @@ func (l *ledger) snapshot() migration.FolderState {
 	s := l.state
 	s.Cursor = l.cursor()
 	s.Exceptions = l.open.sorted()
-	s.LeftOut, s.Refused, s.Unflagged = l.leftOut.String(), l.refused.String(), l.unflagged.String()
+	s.LeftOut, s.Refused, s.Moved, s.Unflagged = l.leftOut.String(), l.refused.String(), l.movedIn.String(), l.unflagged.String()
 	s.Pairs = migration.PackRuns(l.pairs.runs)
 	if len(s.Pairs) > migration.MaxPairs {
 		s.Pairs, s.PairsDropped = nil, true
@@ -93,7 +95,7 @@ func (l *ledger) begin(order []uint32, top uint32) {
 // known reports whether the state accounts for the UID; l.mu is held.
 func (l *ledger) known(uid uint32) bool {
 	_, paired := l.pairs.get(uid)
-	return paired || l.refused[uid] || l.leftOut[uid] || l.closed[uid]
+	return paired || l.refused[uid] || l.leftOut[uid] || l.movedIn[uid] || l.closed[uid]
 }
 
 // todo returns what is still to be done, ascending.
@@ -128,7 +130,13 @@ func (l *ledger) copied(uid, target uint32, size int64) (ours bool) {
 		l.state.TargetHigh = max(l.state.TargetHigh, target)
 		return false
 	}
-	if target < l.state.Baseline {
+	switch {
+	case l.moving[uid]:
+		l.movedIn[uid] = true
+		l.state.Account.Moved++
+		l.state.TargetHigh = max(l.state.TargetHigh, target)
+		return false
+	case target < l.state.Baseline:
 		l.state.Account.Already++
 		return false
 	}
@@ -254,7 +262,7 @@ func (l *ledger) targets() uids {
 func (l *ledger) forget(uidValidity uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pairs, l.leftOut, l.refused, l.unflagged, l.open, l.closed = pairs{}, uids{}, uids{}, uids{}, uids{}, uids{}
+	l.pairs, l.leftOut, l.refused, l.movedIn, l.unflagged, l.open, l.closed = pairs{}, uids{}, uids{}, uids{}, uids{}, uids{}, uids{}
 	l.order, l.next, l.top = nil, 0, 0
 	l.state.UIDValidity, l.state.Cursor, l.state.ModSeq = uidValidity, 0, 0
 	l.state.Account = migration.Account{Gone: l.state.Account.Gone, Bytes: l.state.Account.Bytes}
@@ -266,10 +274,12 @@ func (l *ledger) forget(uidValidity uint32) {
 func (l *ledger) recount(all map[uint32][]string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a := migration.Account{Source: len(all), Moved: l.state.Account.Moved, Bytes: l.state.Account.Bytes, Gone: l.state.Account.Gone}
+	a := migration.Account{Source: len(all), Bytes: l.state.Account.Bytes, Gone: l.state.Account.Gone}
 	for uid := range all {
 		target, paired := l.pairs.get(uid)
 		switch {
+		case l.movedIn[uid]:
+			a.Moved++
 		case paired && target < l.state.Baseline:
 			a.Already++
 		case paired:
@@ -291,7 +301,7 @@ func (l *ledger) recount(all map[uint32][]string) {
 	if !l.state.PairsDropped {
 		a.Gone = gone
 	}
-	for _, set := range []uids{l.leftOut, l.refused, l.open} {
+	for _, set := range []uids{l.leftOut, l.refused, l.movedIn, l.open} {
 		for uid := range set {
 			if _, here := all[uid]; !here {
 				delete(set, uid)
@@ -309,13 +319,6 @@ func (l *ledger) progress() int {
 	return len(l.closed)
 }
 
-// grown is by how many octets the packed pairs grew.
-func (l *ledger) grown() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return 6*len(l.pairs.runs) - l.size
-}
-
 // forgetPairs drops what hangs on the target's UIDs: its UIDVALIDITY changed. What was paired is to be done again, unless
 // it is found.
 func (l *ledger) forgetPairs() {
@@ -323,7 +326,8 @@ func (l *ledger) forgetPairs() {
 	defer l.mu.Unlock()
 	l.pairs.each(func(source, _ uint32) { delete(l.closed, source) })
 	l.pairs, l.state.PairsDropped = pairs{}, false
-	l.state.Account.Copied, l.state.Account.Already = 0, 0
+	l.state.Account.Copied, l.state.Account.Already, l.state.Account.Moved = 0, 0, 0
+	l.movedIn = uids{}
 	l.touched = true
 }
 
@@ -351,4 +355,47 @@ func (l *ledger) changed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.touched
+}
+
+// missing are the pairs, source UID to target UID, whose messages are not among those that the source holds.
+func (l *ledger) missing(all []uint32) map[uint32]uint32 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	here := make(uids, len(all))
+	for _, uid := range all {
+		here[uid] = true
+	}
+	left := map[uint32]uint32{}
+	l.pairs.each(func(source, target uint32) {
+		if !here[source] {
+			left[source] = target
+		}
+	})
+	return left
+}
+
+// moved records a message that came from another folder together with its copy, or whose copy stays there.
+func (l *ledger) moved(uid uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.close(uid)
+	if !l.movedIn[uid] {
+		l.movedIn[uid] = true
+		l.state.Account.Moved++
+	}
+}
+
+// willMove has the copy that is about to be found counted as moved.
+func (l *ledger) willMove(uid uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.moving[uid] = true
+}
+
+// lose forgets a pair: the copy has followed its message into another folder.
+func (l *ledger) lose(uid uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pairs.remove(uid)
+	l.touched = true
 }

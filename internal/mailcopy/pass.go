@@ -52,6 +52,9 @@ func (p *pass) run(ctx context.Context) error {
 	if err := p.settleTarget(ctx); err != nil {
 		return err
 	}
+	if err := p.follow(ctx); err != nil {
+		return err
+	}
 	if err := p.copy(ctx); err != nil {
 		return err
 	}

@@ -376,3 +376,72 @@ func TestInspect(t *testing.T) {
 		t.Logf("%s (%s): %d messages, %d bytes, to %s", f.Name, f.SpecialUse, f.Messages, f.Bytes, f.Target)
 	}
 }
+
+func TestMovesFollow(t *testing.T) {
+	for _, addOnly := range []bool{false, true} {
+		t.Run(fmt.Sprintf("add only %v", addOnly), func(t *testing.T) {
+			s := newStage(t, imap.Source(), imap.ExchangeOnline(imap.Classic), 60)
+			for n := range 5 {
+				deliver(t, s.sourceStore, "INBOX", fmt.Sprintf("filed%d@example.net", n), "", time.Now().Add(-time.Hour))
+			}
+			for _, name := range []string{"Reading/Later", "Old name"} {
+				if _, err := s.sourceStore.CreateFolder(address, store.FolderSpec{Name: name}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for n := range 7 {
+				deliver(t, s.sourceStore, "Old name", fmt.Sprintf("renamed%d@example.net", n), "", time.Now().Add(-time.Hour))
+			}
+			var state migration.MailboxState
+			s.pass(t, &state, mailcopy.Options{})
+			inbox := folderID(t, s.sourceStore, "INBOX")
+			last := folderState(t, state, "INBOX").Cursor
+			if _, _, _, err := s.sourceStore.Copy(inbox, []uint32{last, last - 2, last - 3}, "Reading/Later", true); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.sourceStore.RenameFolder(address, "Old name", "New name", "/"); err != nil {
+				t.Fatal(err)
+			}
+			before := counts(t, s.targetStore)
+			o := mailcopy.Options{Since: time.Now(), AddOnly: addOnly, Folders: s.probe(t, state, s.changed(t, state)...)}
+			report := s.pass(t, &state, o)
+			if report.Progress.Messages != 0 {
+				t.Errorf("%d messages were copied again", report.Progress.Messages)
+			}
+			if !addOnly {
+				before["INBOX"] -= 3
+				before["Reading/Later"] = 3
+				before["New name"], before["Old name"] = 7, 0
+				delete(before, "Old name")
+			}
+			if after := counts(t, s.targetStore); fmt.Sprint(before) != fmt.Sprint(after) {
+				t.Errorf("the target has %v, want %v", after, before)
+			}
+			if a := state.Account(); a.Moved != 10 || !a.Closes() {
+				t.Errorf("account %+v", a)
+			}
+			verdict, err := mailcopy.Verify(t.Context(), s.from, s.to, state, o)
+			if err != nil || !verdict.Verified {
+				t.Errorf("%+v, %v", verdict, err)
+			}
+			if again := s.pass(t, &state, mailcopy.Options{Since: time.Now(), AddOnly: addOnly}); again.Progress.Messages != 0 {
+				t.Errorf("the next pass copied %d", again.Progress.Messages)
+			}
+			s.probe(t, state)
+		})
+	}
+}
+
+// changed is what a probe finds.
+func (s *stage) changed(t testing.TB, state migration.MailboxState) []string {
+	t.Helper()
+	var cursors []migration.FolderCursor
+	for _, f := range state.Folders {
+		cursors = append(cursors, f.Cursors())
+	}
+	changed, vanished, err := mailcopy.Probe(t.Context(), s.from, cursors, mailcopy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(changed, vanished...)
+}

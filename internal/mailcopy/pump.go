@@ -38,14 +38,14 @@ type pump struct {
 
 	mu       sync.Mutex
 	wake     *sync.Cond
-	flight   int   // appends sent and not answered
-	octets   int64 // theirs
-	refusals int   // in a row
-	err      error // why nothing more may be sent
-	suspect  uint32
-	unread   []unread // appended, target UID unknown, in order
-	reading  bool     // a read-back is on its way
-	lost     bool     // a read-back did not come out even
+	flight   int                // appends sent and not answered
+	octets   int64              // theirs
+	refusals int                // in a row
+	err      error              // why nothing more may be sent
+	suspect  *migration.Refusal // the first message that was under way then
+	unread   []unread           // appended, target UID unknown, in order
+	reading  bool               // a read-back is on its way
+	lost     bool               // a read-back did not come out even
 }
 
 // unread is an append whose UID the target did not tell.
@@ -74,7 +74,7 @@ func (p *pass) copy(ctx context.Context) error {
 		err = u.fetchMissing()
 	}
 	if err != nil {
-		u.fail(err, 0)
+		u.fail(err, nil)
 	}
 	// What was sent is waited for whatever happened: the answers are worth knowing.
 	drained := u.drain()
@@ -105,10 +105,12 @@ func only(todo []uint32, uid uint32) []uint32 {
 func (u *pump) blame(err error) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if err == nil || u.suspect == 0 || errors.Is(err, errRefusals) {
+	if err == nil || u.suspect == nil || errors.Is(err, errRefusals) {
 		return err
 	}
-	return at(u.name, u.suspect, err)
+	suspect := *u.suspect
+	suspect.Kind, suspect.Words = "poison", words(err)
+	return &migration.MessageError{Message: suspect, Cause: err}
 }
 
 // poisoned gives the message up that was tried alone.
@@ -251,7 +253,7 @@ func (u *pump) message(f fetched, body io.Reader, size int64) error {
 	if !u.isPending(f.uid) {
 		return nil // nobody asked for it
 	}
-	if err := u.admit(f.uid, size); err != nil {
+	if err := u.admit(size); err != nil {
 		return err
 	}
 	u.mu.Lock()
@@ -260,13 +262,15 @@ func (u *pump) message(f fetched, body io.Reader, size int64) error {
 	m, buffer, err := readMessage(f, body, size, u.buffer)
 	u.buffer = buffer
 	if err != nil {
-		return fmt.Errorf("reading a message of the source: %w", err)
+		err = fmt.Errorf("reading a message of the source: %w", err)
+		u.fail(err, &migration.Refusal{Folder: u.name, UID: f.uid, Size: size})
+		return err
 	}
 	return u.append(m)
 }
 
 // admit waits until there is room on the way to the target for a message of that size.
-func (u *pump) admit(uid uint32, size int64) error {
+func (u *pump) admit(size int64) error {
 	u.mu.Lock()
 	full := func() bool {
 		return u.flight > 0 && (u.flight >= windowMessages || u.octets+size > windowBytes)
@@ -286,7 +290,7 @@ func (u *pump) admit(uid uint32, size int64) error {
 		err = u.stopped()
 	}
 	if err != nil {
-		u.fail(err, 0)
+		u.fail(err, nil)
 		return err
 	}
 	if ask {
@@ -296,11 +300,11 @@ func (u *pump) admit(uid uint32, size int64) error {
 }
 
 // fail ends the pump for the first reason given. The first message known to be under way then is the suspect.
-func (u *pump) fail(err error, uid uint32) {
+func (u *pump) fail(err error, suspect *migration.Refusal) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.suspect == 0 {
-		u.suspect = uid
+	if u.suspect == nil {
+		u.suspect = suspect
 	}
 	if u.err == nil {
 		u.err = err

@@ -17,6 +17,18 @@ type verifier struct {
 	o        Options
 	src, tgt *session
 	verdict  migration.Verification
+	// shared are target folders that also take in source folders of which the state says nothing.
+	shared map[string]bool
+}
+
+// strangers notes where the state is a part only, so that not every target message can be explained by it.
+func (v *verifier) strangers(routes []route, state migration.MailboxState) {
+	v.shared = map[string]bool{}
+	for _, r := range routes {
+		if !slices.ContainsFunc(state.Folders, func(f migration.FolderState) bool { return f.Source == r.name }) {
+			v.shared[r.target] = true
+		}
+	}
 }
 
 // Verify recounts and compares both sides of what the state says was copied: every source message is accounted for,
@@ -35,13 +47,18 @@ func Verify(ctx context.Context, source, target Account, state migration.Mailbox
 		return v.verdict, fmt.Errorf("opening the target: %w", err)
 	}
 	defer v.tgt.leave()
-	folders, err := v.src.list(ctx)
+	from, err := v.src.place(ctx)
 	if err != nil {
 		return v.verdict, classify(err)
 	}
+	to, err := v.tgt.place(ctx)
+	if err != nil {
+		return v.verdict, classify(err)
+	}
+	v.strangers(mapFolders(from, to, state, o), state)
 	closes := true
 	for _, group := range byTarget(state.Folders) {
-		accounts, err := v.group(ctx, group, folders)
+		accounts, err := v.group(ctx, group, from.folders)
 		if err != nil {
 			return v.verdict, classify(err)
 		}
@@ -169,7 +186,9 @@ func (v *verifier) group(ctx context.Context, group []migration.FolderState, fol
 		}
 		accounts[i] = migration.FolderAccount{Source: f.Source, Target: f.Target, Account: account}
 	}
-	accounts[len(accounts)-1].Account.Unknown = r.unknown()
+	if !v.shared[group[0].Target] {
+		accounts[len(accounts)-1].Account.Unknown = r.unknown()
+	}
 	return accounts, nil
 }
 
@@ -199,7 +218,7 @@ func (r *recount) folder(f migration.FolderState, source side) (migration.Accoun
 	if err != nil {
 		return migration.Account{}, err
 	}
-	a := migration.Account{Gone: f.Account.Gone, Moved: f.Account.Moved, Bytes: f.Account.Bytes}
+	a := migration.Account{Gone: f.Account.Gone, Bytes: f.Account.Bytes}
 	var unpaired []identity
 	for _, uid := range source.order {
 		m := source.by[uid]
@@ -210,7 +229,9 @@ func (r *recount) folder(f migration.FolderState, source side) (migration.Accoun
 		target, paired := l.pairs.get(uid)
 		switch {
 		case paired && r.target.uidOK:
-			r.pair(f, &m, target, &a, &unpaired)
+			r.pair(l, &m, target, &a, &unpaired)
+		case l.movedIn[uid]: // and its copy stayed where it was
+			a.Moved++
 		case l.leftOut[uid]:
 			a.LeftOut++
 		case l.refused[uid]:
@@ -233,7 +254,8 @@ func (r *recount) folder(f migration.FolderState, source side) (migration.Accoun
 }
 
 // pair looks at a recorded copy.
-func (r *recount) pair(f migration.FolderState, m *identity, target uint32, a *migration.Account, unpaired *[]identity) {
+func (r *recount) pair(l *ledger, m *identity, target uint32, a *migration.Account, unpaired *[]identity) {
+	f := l.state
 	t, here := r.target.by[target]
 	switch {
 	case !here && r.o.AddOnly: // somebody moved or deleted it
@@ -245,9 +267,12 @@ func (r *recount) pair(f migration.FolderState, m *identity, target uint32, a *m
 	case !r.o.KeepsBytes && !equal(m, &t, false):
 		r.fault("the copy of UID %d of folder %q differs (target UID %d)", m.uid, f.Source, target)
 	}
-	if target < f.Baseline {
+	switch {
+	case l.movedIn[m.uid]:
+		a.Moved++
+	case target < f.Baseline:
 		a.Already++
-	} else {
+	default:
 		a.Copied++
 	}
 }
