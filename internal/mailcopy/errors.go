@@ -67,12 +67,6 @@ func classify(err error) error {
 	return err
 }
 
-// expired reports whether the connection ended because its token did.
-func expired(err error) bool {
-	var bye *imapwire.ByeError
-	return errors.As(err, &bye) && strings.Contains(bye.Words, "AccessTokenExpired")
-}
-
 // answered reports whether the server answered NO or BAD: the connection stands.
 func answered(err error) bool {
 	var status *imapwire.StatusError

@@ -104,34 +104,15 @@ func (p *pass) flagChanges(want, have []string) []string {
 
 var canonicalFlag = map[string]string{`\seen`: `\Seen`, `\answered`: `\Answered`, `\flagged`: `\Flagged`, `\deleted`: `\Deleted`, `\draft`: `\Draft`}
 
-// store sends the changes and reads back the UIDs: Exchange gives a message that was changed a new one.
+// store sends the changes, and where a target gives a message that was changed a new UID, reads that back.
 func (p *pass) store(ctx context.Context, changes map[string][]uint32, sourceOf map[uint32]uint32) error {
-	if len(changes) == 0 {
-		return nil
-	}
-	var touched []uint32
 	kinds := make([]string, 0, len(changes))
-	for change, targets := range changes {
+	for change := range changes {
 		kinds = append(kinds, change)
-		touched = append(touched, targets...)
 	}
 	sort.Strings(kinds)
-	slices.Sort(touched)
-	touched = slices.Compact(touched)
-	for n, change := range kinds {
-		targets := changes[change]
-		if n > 0 && p.tgt.exchange {
-			// The change before may have given these a new UID.
-			current := targets[:0:0]
-			for _, target := range targets {
-				if now, ok := p.ledger.target(sourceOf[target]); ok {
-					sourceOf[now] = sourceOf[target]
-					current = append(current, now)
-				}
-			}
-			targets = current
-			slices.Sort(targets)
-		}
+	for _, change := range kinds {
+		targets := p.current(changes[change], sourceOf)
 		for _, set := range uidSets(targets, maxSet) {
 			_, err := p.tgt.Send(&imapwire.Command{Name: "UID STORE", Args: func(w *imapwire.Writer) error {
 				w.Raw(" " + set + " " + change)
@@ -151,6 +132,19 @@ func (p *pass) store(ctx context.Context, changes map[string][]uint32, sourceOf 
 		}
 	}
 	return nil
+}
+
+// current are the UIDs that the target messages have by now: a change before may have given them new ones.
+func (p *pass) current(targets []uint32, sourceOf map[uint32]uint32) []uint32 {
+	now := make([]uint32, 0, len(targets))
+	for _, target := range targets {
+		if uid, ok := p.ledger.target(sourceOf[target]); ok {
+			sourceOf[uid] = sourceOf[target]
+			now = append(now, uid)
+		}
+	}
+	slices.Sort(now)
+	return now
 }
 
 // readRenamed finds the new UIDs of target messages that have lost theirs.

@@ -258,77 +258,11 @@ func (l *ledger) targets() uids {
 	return l.pairs.targets()
 }
 
-// forget drops everything that hangs on the source's UIDs: its UIDVALIDITY changed.
-func (l *ledger) forget(uidValidity uint32) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.pairs, l.leftOut, l.refused, l.movedIn, l.unflagged, l.open, l.closed = pairs{}, uids{}, uids{}, uids{}, uids{}, uids{}, uids{}
-	l.order, l.next, l.top = nil, 0, 0
-	l.state.UIDValidity, l.state.Cursor, l.state.ModSeq = uidValidity, 0, 0
-	l.state.Account = migration.Account{Gone: l.state.Account.Gone, Bytes: l.state.Account.Bytes}
-	l.state.PairsDropped = false
-	l.touched = true
-}
-
-// recount sets the account by all the UIDs that the source folder holds.
-func (l *ledger) recount(all map[uint32][]string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	a := migration.Account{Source: len(all), Bytes: l.state.Account.Bytes, Gone: l.state.Account.Gone}
-	for uid := range all {
-		target, paired := l.pairs.get(uid)
-		switch {
-		case l.movedIn[uid]:
-			a.Moved++
-		case paired && target < l.state.Baseline:
-			a.Already++
-		case paired:
-			a.Copied++
-		case l.leftOut[uid]:
-			a.LeftOut++
-		case l.refused[uid]:
-			a.Refused++
-		case !l.open[uid]:
-			a.Copied++ // accounted for when its pair was still known
-		}
-	}
-	gone := 0
-	l.pairs.each(func(source, _ uint32) {
-		if _, here := all[source]; !here {
-			gone++
-		}
-	})
-	if !l.state.PairsDropped {
-		a.Gone = gone
-	}
-	for _, set := range []uids{l.leftOut, l.refused, l.movedIn, l.open} {
-		for uid := range set {
-			if _, here := all[uid]; !here {
-				delete(set, uid)
-			}
-		}
-	}
-	l.touched = l.touched || a != l.state.Account
-	l.state.Account = a
-}
-
 // progress tells whether anything was accounted for between two calls.
 func (l *ledger) progress() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.closed)
-}
-
-// forgetPairs drops what hangs on the target's UIDs: its UIDVALIDITY changed. What was paired is to be done again, unless
-// it is found.
-func (l *ledger) forgetPairs() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.pairs.each(func(source, _ uint32) { delete(l.closed, source) })
-	l.pairs, l.state.PairsDropped = pairs{}, false
-	l.state.Account.Copied, l.state.Account.Already, l.state.Account.Moved = 0, 0, 0
-	l.movedIn = uids{}
-	l.touched = true
 }
 
 // undone reports whether the UID is still to be done.
@@ -355,47 +289,4 @@ func (l *ledger) changed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.touched
-}
-
-// missing are the pairs, source UID to target UID, whose messages are not among those that the source holds.
-func (l *ledger) missing(all []uint32) map[uint32]uint32 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	here := make(uids, len(all))
-	for _, uid := range all {
-		here[uid] = true
-	}
-	left := map[uint32]uint32{}
-	l.pairs.each(func(source, target uint32) {
-		if !here[source] {
-			left[source] = target
-		}
-	})
-	return left
-}
-
-// moved records a message that came from another folder together with its copy, or whose copy stays there.
-func (l *ledger) moved(uid uint32) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.close(uid)
-	if !l.movedIn[uid] {
-		l.movedIn[uid] = true
-		l.state.Account.Moved++
-	}
-}
-
-// willMove has the copy that is about to be found counted as moved.
-func (l *ledger) willMove(uid uint32) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.moving[uid] = true
-}
-
-// lose forgets a pair: the copy has followed its message into another folder.
-func (l *ledger) lose(uid uint32) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.pairs.remove(uid)
-	l.touched = true
 }

@@ -215,8 +215,13 @@ func (p *pass) validity() {
 func (p *pass) scan(ctx context.Context) error {
 	s := p.ledger.look()
 	p.flags = map[uint32][]string{}
+	shared := map[string][]string{} // a large folder has few combinations of flags
 	take := func(f fetched) error {
-		p.flags[f.uid] = f.flags
+		key := strings.Join(f.flags, " ")
+		if _, known := shared[key]; !known {
+			shared[key] = f.flags
+		}
+		p.flags[f.uid] = shared[key]
 		return nil
 	}
 	if p.from.exists > 0 {
