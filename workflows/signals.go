@@ -67,21 +67,22 @@ func onMessage[T any](c *core, name string, take func(T)) {
 	})
 }
 
-// listen takes signals as they come.
+// listen takes signals as they come. It never blocks in a receive or a selector: those take a signal out of its channel
+// before their coroutine runs, so that one which comes in the very task in which the workflow goes on as a new run would
+// be lost.
 func (c *core) listen() {
-	workflow.Go(c.base, func(ctx workflow.Context) {
-		selector := workflow.NewNamedSelector(ctx, "signals")
+	waits := func() bool {
 		for _, s := range c.signals {
-			selector.AddReceive(s.channel, func(channel workflow.ReceiveChannel, _ bool) {
-				var raw converter.RawValue
-				if channel.ReceiveAsync(&raw) {
-					s.take(raw)
-					c.touch()
-				}
-			})
+			if s.channel.Len() > 0 {
+				return true
+			}
 		}
-		for {
-			selector.Select(ctx)
+		return false
+	}
+	workflow.Go(c.base, func(ctx workflow.Context) {
+		for workflow.Await(ctx, waits) == nil {
+			c.drain()
+			c.touch()
 		}
 	})
 }

@@ -81,7 +81,7 @@ func (w *wave) obey(o waveOrders) {
 	if o.Abort != nil {
 		w.stop()
 	}
-	w.tell()
+	w.tellSoon()
 }
 
 func (w *wave) abort(o Order) {

@@ -14,6 +14,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,7 @@ import (
 func main() {
 	release := flag.String("release", "v1", "the release whose histories these are")
 	out := flag.String("out", filepath.Join("workflows", "testdata", "histories"), "where they go")
+	limit := flag.Duration("limit", 3*time.Minute, "how long one shape may take")
 	only := flag.String("shape", "", "record one shape alone")
 	flag.Parse()
 	for _, s := range shapes {
@@ -45,7 +47,7 @@ func main() {
 			continue
 		}
 		began := time.Now()
-		if err := record(s, filepath.Join(*out, *release, s.name)); err != nil {
+		if err := record(s, filepath.Join(*out, *release, s.name), *limit); err != nil {
 			fmt.Fprintf(os.Stderr, "replaytest: error: recording %q: %v\n", s.name, err)
 			os.Exit(1)
 		}
@@ -54,8 +56,8 @@ func main() {
 }
 
 // record carries one tenant through a shape on a server of its own.
-func record(s shape, folder string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+func record(s shape, folder string, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	server := temporaltest.NewServer(
 		temporaltest.WithBaseServerOptions(temporal.WithDynamicConfigClient(settings(s.short))),
@@ -81,7 +83,8 @@ func record(s shape, folder string) error {
 		return err
 	}
 	if err := s.drive(run); err != nil {
-		return err
+		run.ctx = context.WithoutCancel(ctx)
+		return errors.Join(fmt.Errorf("%w\n%s", err, run.explain()), run.save(folder))
 	}
 	return run.save(folder)
 }

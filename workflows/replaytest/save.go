@@ -2,10 +2,13 @@ package main
 
 import (
 	"compress/gzip"
+	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
@@ -106,7 +109,7 @@ func (t *tenant) saveChain(folder, name, id, first string) (int, error) {
 func (t *tenant) history(id, run string) (*historypb.History, string, error) {
 	var history historypb.History
 	next := ""
-	events := t.GetWorkflowHistory(t.ctx, id, run, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := t.GetWorkflowHistory(context.WithoutCancel(t.ctx), id, run, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		e, err := events.Next()
 		if err != nil {
@@ -141,4 +144,28 @@ func write(path string, history *historypb.History) error {
 		return err
 	}
 	return file.Close()
+}
+
+// explain is how the workflows stand, for a shape that didn't come to its end.
+func (t *tenant) explain() string {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ids := []string{t.plan.Tenant}
+	for _, wave := range t.plan.Waves {
+		ids = append(ids, t.plan.Tenant+"/"+launch+"/"+wave.Name)
+	}
+	var b strings.Builder
+	for _, user := range []string{"ada", "ben", "cleo"} {
+		ids = append(ids, t.plan.Tenant+"/"+launch+"/mailbox/"+user+"@contoso.com")
+	}
+	for _, id := range ids {
+		var status any
+		value, err := t.QueryWorkflow(ctx, id, "", workflows.QueryStatus)
+		if err == nil {
+			err = value.Get(&status)
+		}
+		text, _ := json.Marshal(status)
+		fmt.Fprintf(&b, "%s: %s %v\n", id, text, err)
+	}
+	return b.String()
 }
