@@ -29,8 +29,12 @@ func (e *engine) prepare(routes []route) error {
 		if i := slices.IndexFunc(e.given.Folders, func(f migration.FolderState) bool { return f.Source == r.name }); i >= 0 {
 			state = e.given.Folders[i]
 		}
+		given := state.Baseline > 0 || state.Cursor > 0
 		if err := add(state); err != nil {
 			return err
+		}
+		if !given && len(e.o.Folders) > 0 && !slices.Contains(e.o.Folders, r.name) {
+			e.ledger(r.name).wire = r.wire
 		}
 	}
 	for _, f := range e.given.Folders {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-imap/v2/imapclient"
+
 	"github.com/mailferry/mailferry/internal/mailcopy"
 	"github.com/mailferry/mailferry/internal/mailcopy/dovecottest"
 	"github.com/mailferry/mailferry/internal/migration"
@@ -23,14 +25,23 @@ const kills = 20
 // fillMany puts enough into the source for a copy to be interrupted at many places, exact duplicates among it.
 func (w *world) fillMany(t testing.TB, count int) {
 	t.Helper()
-	r := rand.New(rand.NewPCG(3, 4))
 	c := login(t, w.source.Address, w.user)
 	for _, folder := range []string{"Sent", "Lists/Größe"} {
 		if err := c.Create(folder, nil).Wait(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for n := range count {
+	for _, m := range strange() {
+		put(t, c, "INBOX", m)
+	}
+	w.more(t, c, 0, count)
+}
+
+// more puts further mail into the source.
+func (w *world) more(t testing.TB, c *imapclient.Client, first, count int) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(3, uint64(first)))
+	for n := first; n < first+count; n++ {
 		folder := []string{"INBOX", "INBOX", "Lists/Größe", "Sent"}[r.IntN(4)]
 		m := mail{[]string{"", "\\Seen", "\\Flagged"}[n%3], day(n), letter(r, n, 300+r.IntN(3000))}
 		put(t, c, folder, m)
@@ -38,16 +49,15 @@ func (w *world) fillMany(t testing.TB, count int) {
 			put(t, c, folder, m)
 		}
 	}
-	for _, m := range strange() {
-		put(t, c, "INBOX", m)
-	}
 }
 
 func TestInterruptedCopy(t *testing.T) {
 	for name, strip := range map[string]bool{"with APPENDUID": false, "without APPENDUID": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
-			w.fillMany(t, 1200)
+			w.fillMany(t, 300)
+			c := login(t, w.source.Address, w.user)
 			source, target := w.accounts()
 			near, far := dovecottest.NewProxy(t, w.source.TLSAddress, false), dovecottest.NewProxy(t, w.target.Address, strip)
 			source.Address, target.Address = near.Address, far.Address
@@ -55,22 +65,25 @@ func TestInterruptedCopy(t *testing.T) {
 			o := mailcopy.Options{KeepsBytes: true, Every: 3 * time.Millisecond}
 			r := rand.New(rand.NewPCG(5, uint64(len(name))))
 			var state migration.MailboxState
-			done := 0
-			for n := range kills {
-				state = interrupt(t, r, n, source, target, state, o, near, far)
-				a := state.Account()
-				if a.Copied+a.Already > done {
-					done = a.Copied + a.Already
+			interrupted := 0
+			for n := 0; interrupted < kills; n++ {
+				if n == 5*kills {
+					t.Fatalf("only %d of %d copies could be interrupted", interrupted, n)
 				}
-				t.Logf("after %d interruptions %d are copied, %d were found", n+1, a.Copied, a.Already)
+				w.more(t, c, 1000+100*n, 60)
+				var hit bool
+				if state, hit = interrupt(t, r, n, source, target, state, o, near, far); hit {
+					interrupted++
+				}
 			}
 			finishAndCompare(t, w, source, target, state, o)
 		})
 	}
 }
 
-// interrupt begins a copy and ends it in one of the ways in which copies end. It returns the state that survives.
-func interrupt(t *testing.T, r *rand.Rand, n int, source, target mailcopy.Account, state migration.MailboxState, o mailcopy.Options, near, far *dovecottest.Proxy) migration.MailboxState {
+// interrupt begins a copy and ends it in one of the ways in which copies end. It returns the state that survives, and
+// whether the copy was under way then.
+func interrupt(t *testing.T, r *rand.Rand, n int, source, target mailcopy.Account, state migration.MailboxState, o mailcopy.Options, near, far *dovecottest.Proxy) (left migration.MailboxState, interrupted bool) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -81,11 +94,11 @@ func interrupt(t *testing.T, r *rand.Rand, n int, source, target mailcopy.Accoun
 	}
 	var kept migration.MailboxState
 	crashed := errors.New("crashed")
-	after := 5 + r.IntN(50)
+	enough := 1 + r.IntN(40)
 	fired := false
 	o.Checkpoint = func(s migration.MailboxState, p migration.Progress) error {
 		kept = s
-		if p.Messages < after || fired {
+		if p.Messages < enough || fired {
 			return nil
 		}
 		fired = true
@@ -101,7 +114,7 @@ func interrupt(t *testing.T, r *rand.Rand, n int, source, target mailcopy.Accoun
 		}
 		return nil
 	}
-	o.Rules.SliceMessages = after + 20 // for what survived the interruption
+	o.Rules.SliceMessages = enough + 20 // for what survived the interruption
 	o.Settle = 300 * time.Millisecond
 	far.Pace(400_000)
 	defer far.Pace(0)
@@ -112,7 +125,7 @@ func interrupt(t *testing.T, r *rand.Rand, n int, source, target mailcopy.Accoun
 	t.Logf("way %d: %s, %d messages, %v", way, report.Exit, report.Progress.Messages, err)
 	state = clone(t, state)
 	state.Merge(clone(t, learnt))
-	return state
+	return state, fired || way == 3 && report.Progress.Messages > 0
 }
 
 // clone passes a state through JSON, as it travels in real life.
@@ -216,6 +229,7 @@ func runJob(text string) error {
 func TestKilledProcess(t *testing.T) {
 	for name, strip := range map[string]bool{"with APPENDUID": false, "without APPENDUID": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			w.fillMany(t, 1500)
 			far := dovecottest.NewProxy(t, w.target.Address, strip)

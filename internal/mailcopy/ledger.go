@@ -26,6 +26,8 @@ type ledger struct {
 	touched   bool
 	complete  bool
 	expected  bool // counted into the progress's total
+	// wire is set where nothing is known of the folder and it isn't to be copied either: its name at the source.
+	wire string
 	// settled: what was in doubt at the target was looked at in this call, so all below TargetHigh is known.
 	settled bool
 	// size is that of the packed pairs at the beginning.

@@ -263,6 +263,22 @@ func TestMergedFolders(t *testing.T) {
 	}
 	state.Merge(learnt)
 	s.verify(t, state, mailcopy.Options{})
+	// Without the other folder's state its copies are told apart by looking at it.
+	for _, name := range []string{"Ideas", "ideas"} {
+		deliver(t, s.sourceStore, name, "same4@example.net", "", time.Now().Truncate(time.Hour))
+		part = migration.MailboxState{Folders: []migration.FolderState{folderState(t, state, name)}}
+		part.Folders[0].TargetHigh = 0 // much is in doubt
+		learnt, report, err = mailcopy.Copy(t.Context(), s.from, s.to, part, mailcopy.Options{Folders: []string{name}})
+		if err != nil || report.Progress.Messages != 1 {
+			t.Errorf("a delta of %q alone copied %d messages, %v", name, report.Progress.Messages, err)
+		}
+		state.Merge(learnt)
+		verdict, err := mailcopy.Verify(t.Context(), s.from, s.to, migration.MailboxState{Folders: []migration.FolderState{folderState(t, state, name)}}, mailcopy.Options{})
+		if err != nil || !verdict.Verified {
+			t.Errorf("%q alone: %+v, %v", name, verdict, err)
+		}
+	}
+	s.verify(t, state, mailcopy.Options{})
 }
 
 func TestSizeLimitIsLearnt(t *testing.T) {

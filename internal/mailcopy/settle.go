@@ -101,8 +101,54 @@ func (p *pass) doubtful(ctx context.Context, above uint32) ([]identity, error) {
 	}
 	slices.Sort(unknown)
 	found, err := p.tgt.identities(ctx, slices.Compact(unknown))
+	if err != nil {
+		return nil, err
+	}
 	sortIdentities(found)
-	return found, err
+	return p.withoutStrangers(ctx, found)
+}
+
+// withoutStrangers takes off what was copied from folders that share the target folder and of which the given state says
+// nothing: they are looked at instead.
+func (p *pass) withoutStrangers(ctx context.Context, doubtful []identity) ([]identity, error) {
+	strangers := 0
+	for _, other := range p.siblings(p.ledger) {
+		if other.wire == "" || len(doubtful) == 0 {
+			continue
+		}
+		strangers++
+		sel, command := p.src.selectFolder("EXAMINE", other.wire)
+		if _, err := command.Wait(ctx); err != nil {
+			return nil, fmt.Errorf("opening the source folder %q: %w", other.look().Source, err)
+		}
+		if sel.exists == 0 {
+			continue
+		}
+		all, err := p.src.listUIDs(ctx, "1:*")
+		if err != nil {
+			return nil, err
+		}
+		theirs, err := p.src.identities(ctx, all)
+		if err != nil {
+			return nil, err
+		}
+		sortIdentities(theirs)
+		taken := uids{}
+		for _, j := range match(theirs, doubtful, p.o.KeepsBytes) {
+			if j >= 0 {
+				taken[doubtful[j].uid] = true
+			}
+		}
+		doubtful = slices.DeleteFunc(doubtful, func(m identity) bool { return taken[m.uid] })
+	}
+	if strangers == 0 {
+		return doubtful, nil
+	}
+	_, command := p.src.selectFolder("EXAMINE", p.wire)
+	if _, err := command.Wait(ctx); err != nil {
+		return nil, fmt.Errorf("opening the source folder: %w", err)
+	}
+	return doubtful, nil
 }
 
 func sortIdentities(list []identity) {
