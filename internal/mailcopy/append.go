@@ -11,16 +11,17 @@ import (
 // idle is below how many octets read ahead the next message counts as not come yet: what was written is then sent off.
 const idle = 64
 
-// append sends one message to the target and doesn't wait for the answer.
-func (u *pump) append(m message) error {
+// append sends one message to the target and doesn't wait for the answer; it reports whether one will come.
+func (u *pump) append(m message) (sent bool, err error) {
 	fields := headerFields(string(m.header()))
 	id := strings.TrimSpace(fields["message-id"])
 	refusal := migration.Refusal{Folder: u.name, UID: m.uid, MessageID: id, Size: m.size}
+	room := m.size
 	var notes []string // to be observed if the target takes it
 	if !u.o.KeepsBytes && m.bareLF() {
 		done, err := m.mend()
 		if err != nil {
-			return fmt.Errorf("mending the line ends of UID %d: %w", m.uid, err)
+			return false, fmt.Errorf("mending the line ends of UID %d: %w", m.uid, err)
 		}
 		defer done()
 		refusal.Size = m.size
@@ -30,7 +31,7 @@ func (u *pump) append(m message) error {
 		refusal.Kind, refusal.Words = "too-large", "larger than the target takes"
 		u.arrival(m, fields)
 		u.engine.refuse(u.ledger, refusal)
-		return nil
+		return false, nil
 	}
 	when, dated := m.when()
 	if !dated {
@@ -43,10 +44,6 @@ func (u *pump) append(m message) error {
 	if m.binary() {
 		notes = append(notes, "nul-octets")
 	}
-	u.mu.Lock()
-	u.flight++
-	u.octets += m.size
-	u.mu.Unlock()
 	u.tgt.Send(&imapwire.Command{
 		Name: "APPEND",
 		Hold: true,
@@ -61,6 +58,7 @@ func (u *pump) append(m message) error {
 			return nil
 		},
 		Done: func(s *imapwire.Status, err error) {
+			defer u.release(room) // after all is recorded: that is what drain waits for
 			if s != nil {
 				u.arrival(m, fields)
 			}
@@ -79,7 +77,7 @@ func (u *pump) append(m message) error {
 	if u.src.Buffered() < idle {
 		u.tgt.Flush()
 	}
-	return nil
+	return true, nil
 }
 
 // arrival counts a message that the source's MX took in since the last pass.
@@ -135,13 +133,6 @@ func (p *pass) takesKeyword(keyword string) bool {
 
 // answered takes the target's answer to an APPEND; it runs on the target's reading goroutine.
 func (u *pump) answered(s *imapwire.Status, err error, r migration.Refusal, when int64, flagged bool) {
-	defer func(size int64) { // after all is recorded: that is what drain waits for
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		u.flight--
-		u.octets -= size
-		u.wake.Broadcast()
-	}(r.Size)
 	if s == nil {
 		u.unsureOnce()
 		u.fail(fmt.Errorf("appending to the target: %w", err), &r)

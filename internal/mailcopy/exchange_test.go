@@ -3,6 +3,8 @@ package mailcopy_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"strings"
@@ -250,6 +252,52 @@ func TestFaults(t *testing.T) {
 			s.flags(t, state)
 			if again := s.pass(t, &state, mailcopy.Options{}); again.Progress.Messages != 0 {
 				t.Errorf("a second pass copied %d messages", again.Progress.Messages)
+			}
+		})
+	}
+}
+
+func TestInterruptedCopyToExchange(t *testing.T) {
+	for _, silent := range []bool{false, true} {
+		t.Run(fmt.Sprintf("without APPENDUID %v", silent), func(t *testing.T) {
+			t.Parallel()
+			d := imap.ExchangeOnline(imap.Proxy)
+			d.RenumbersFlagged, d.NoAppendUID = true, silent
+			d.Rewrites.InventsMessageID, d.Rewrites.EncodesHeader = true, true
+			s := newStage(t, imap.Source(), d, 500)
+			r := rand.New(rand.NewPCG(11, 12))
+			var state migration.MailboxState
+			crashed := errors.New("crashed")
+			for n := range kills {
+				var kept migration.MailboxState
+				enough := 1 + r.IntN(25)
+				o := mailcopy.Options{Every: time.Millisecond, Rules: migration.CopyRules{SliceMessages: 30, Connections: 1 + n%2}, Settle: 50 * time.Millisecond}
+				remove := func() {}
+				switch n % 3 {
+				case 0:
+					remove = s.target.Inject(imap.Fault{Command: "APPEND", Skip: enough, Times: 1, Lose: true})
+				case 1:
+					remove = s.target.Inject(imap.Fault{Command: "UID STORE", Skip: n % 2, Times: 1, Lose: true})
+				}
+				o.Checkpoint = func(learnt migration.MailboxState, p migration.Progress) error {
+					if p.Messages >= enough {
+						return crashed
+					}
+					kept = learnt
+					return nil
+				}
+				_, report, err := mailcopy.Copy(t.Context(), s.from, s.to, state, o)
+				remove()
+				t.Logf("%s, %d messages, %v", report.Exit, report.Progress.Messages, err)
+				state = clone(t, state)
+				state.Merge(clone(t, kept))
+				deliver(t, s.sourceStore, "INBOX", fmt.Sprintf("late%d@example.net", n), "", time.Now(), `\Flagged`)
+			}
+			s.pass(t, &state, mailcopy.Options{})
+			s.verify(t, state, mailcopy.Options{})
+			s.flags(t, state)
+			if again := s.pass(t, &state, mailcopy.Options{}); again.Progress.Messages != 0 {
+				t.Errorf("another pass copied %d messages", again.Progress.Messages)
 			}
 		})
 	}

@@ -16,6 +16,8 @@ type pass struct {
 	*worker
 	route
 	ledger *ledger
+	// src and tgt are the connections of this try; the worker may have others by the time that the last of them ends.
+	src, tgt *session
 	// from and to are the folders as they were opened.
 	from, to *selected
 	// flags are those of the source messages that were looked at; whole says that those are all of the folder's.

@@ -256,6 +256,12 @@ func (u *pump) message(f fetched, body io.Reader, size int64) error {
 	if err := u.admit(size); err != nil {
 		return err
 	}
+	sent := false
+	defer func() {
+		if !sent {
+			u.release(size)
+		}
+	}()
 	u.mu.Lock()
 	delete(u.pending, f.uid)
 	u.mu.Unlock()
@@ -266,10 +272,20 @@ func (u *pump) message(f fetched, body io.Reader, size int64) error {
 		u.fail(err, &migration.Refusal{Folder: u.name, UID: f.uid, Size: size})
 		return err
 	}
-	return u.append(m)
+	sent, err = u.append(m)
+	return err
 }
 
-// admit waits until there is room on the way to the target for a message of that size.
+// release takes a message off the way to the target.
+func (u *pump) release(size int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.flight--
+	u.octets -= size
+	u.wake.Broadcast()
+}
+
+// admit waits until there is room on the way to the target for a message of that size, and takes it.
 func (u *pump) admit(size int64) error {
 	u.mu.Lock()
 	full := func() bool {
@@ -284,12 +300,17 @@ func (u *pump) admit(size int64) error {
 		u.wake.Wait()
 	}
 	err := u.err
+	if err == nil {
+		u.flight++
+		u.octets += size
+	}
 	ask := len(u.unread) >= readBackAfter && !u.reading && !u.lost
 	u.mu.Unlock()
-	if err == nil {
-		err = u.stopped()
-	}
 	if err != nil {
+		return err
+	}
+	if err := u.stopped(); err != nil {
+		u.release(size)
 		u.fail(err, nil)
 		return err
 	}

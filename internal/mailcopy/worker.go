@@ -177,7 +177,7 @@ func (w *worker) once(r route, l *ledger) error {
 	if err := w.open(w.ctx); err != nil {
 		return err
 	}
-	p := &pass{worker: w, route: r, ledger: l}
+	p := &pass{worker: w, route: r, ledger: l, src: w.src, tgt: w.tgt}
 	return p.run(w.ctx)
 }
 
