@@ -20,6 +20,10 @@ const zoneChanged = "zone-changed"
 // built anew from the conditions and the zone right before the change; if it comes out otherwise, it is asked again.
 func (t *tenant) cutover(ctx workflow.Context) error {
 	for {
+		if t.s.Rollback != nil { // some records were changed, and are to go back
+			t.s.Gate, t.s.Approved = nil, nil
+			return nil
+		}
 		gate, err := t.buildGate(ctx)
 		if err != nil {
 			return err
@@ -51,7 +55,7 @@ func (t *tenant) buildGate(ctx workflow.Context) (*Gate, error) {
 		}
 		t.set(migration.StepCutover, migration.Running, "waits until every mailbox is verified or left out")
 	}
-	if err := t.await(ctx, t.ready); err != nil {
+	if err := t.await(ctx, func() bool { return t.ready() || t.s.Rollback != nil }); err != nil {
 		return nil, err
 	}
 	g := &Gate{Accepted: t.accepted()}
@@ -109,7 +113,7 @@ func (t *tenant) askAtGate(ctx workflow.Context, g *Gate) error {
 	t.says("")
 	accepted := t.s.Gate.Accepted
 	return t.await(ctx, func() bool {
-		return t.s.Approved != nil || !t.ready() || !slices.Equal(accepted, t.accepted())
+		return t.s.Approved != nil || t.s.Rollback != nil || !t.ready() || !slices.Equal(accepted, t.accepted())
 	})
 }
 
@@ -137,6 +141,9 @@ func (t *tenant) change(ctx workflow.Context, g *Gate) (bool, error) {
 	t.set(migration.StepCutover, migration.Running, "the MX is being changed")
 	t.s.Gate = nil
 	for _, d := range t.s.Domains {
+		if t.s.Rollback != nil {
+			return false, nil
+		}
 		i := slices.IndexFunc(g.Changes, func(c migration.Change) bool { return c.After.Name == d.Wanted.Name })
 		if i >= 0 {
 			change := g.Changes[i]
@@ -183,6 +190,9 @@ func (t *tenant) apply(ctx workflow.Context, c migration.Change) error {
 		}
 		if _, err := t.ask(ctx, migration.StepCutover, *problem); err != nil {
 			return err
+		}
+		if t.s.Rollback != nil {
+			return errZoneChanged
 		}
 	}
 }

@@ -59,6 +59,9 @@ func (t *tenant) finished() bool {
 func (t *tenant) prove(ctx workflow.Context) error {
 	pause := t.timing.Poll.D()
 	for {
+		if t.s.Rollback != nil {
+			return t.goneBack(ctx)
+		}
 		if err := t.look(ctx); err != nil {
 			return err
 		}
@@ -79,11 +82,23 @@ func (t *tenant) prove(ctx workflow.Context) error {
 		if !t.polled() {
 			next = t.nextQuiet()
 		}
-		if _, err := t.awaitUntil(ctx, next, "look at the proofs of routing again", t.quiet); err != nil {
+		if _, err := t.awaitUntil(ctx, next, "look at the proofs of routing again", func() bool { return t.quiet() || t.s.Rollback != nil }); err != nil {
 			return err
 		}
 		// Looking soon matters most soon after the change.
 		pause = min(2*pause, max(t.timing.DeltaAfterMX.D(), t.timing.Poll.D()))
+	}
+}
+
+// goneBack waits until the records are set back, and then for the second abort.
+func (t *tenant) goneBack(ctx workflow.Context) error {
+	if err := t.await(ctx, func() bool { return t.s.RolledBack }); err != nil {
+		return err
+	}
+	for {
+		if _, err := t.ask(ctx, migration.StepRouting, *t.rolledBack()); err != nil {
+			return err
+		}
 	}
 }
 

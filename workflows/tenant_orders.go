@@ -16,7 +16,7 @@ func (t *tenant) hear() {
 	onMessage(&t.core, signalReport, t.takeReport)
 	t.onDecision(SignalApprove, "Approve the change of MX that the digest names.", false)
 	t.onDecision(SignalReject, "Say no to the change of MX that the digest names.", true)
-	t.onOrder(SignalAbort, "Before the MX change: stop, and leave everything as it is.", true, t.abort)
+	t.onOrder(SignalAbort, "Before the MX change: stop, and leave everything as it is. After it: set the records back.", true, t.abort)
 	t.onOrder(SignalPause, "Stop copying until resumed.", false, func(o Order) {
 		t.s.Paused = true
 		t.record(o.By, because("paused", o.Reason))
@@ -83,30 +83,17 @@ func (t *tenant) decide(d Decision, rejected bool) {
 	t.record(d.By, because("approved the change of MX, digest "+d.Digest, d.Note))
 }
 
-// abort stops everything, unless the MX was changed.
+// abort stops everything, or rolls back where the MX was changed.
 func (t *tenant) abort(o Order) {
 	switch {
 	case t.s.Aborted != nil:
 	case !t.s.CutOver.IsZero():
-		t.cancelled = false
-		t.ignore(o.By, SignalAbort, "the MX was changed on "+stamp(t.s.CutOver)+" and mail arrives at the tenant. To go back, first change "+
-			"the records back by hand ("+t.wayBack()+"), wait out their TTL, and bring back what arrived meanwhile")
+		t.rollBack(o)
 	default:
 		t.s.Aborted = &o
 		t.stop()
 		t.record(o.By, because("aborted the migration; everything stays as it is", o.Reason))
 	}
-}
-
-// wayBack says which records stood before the change.
-func (t *tenant) wayBack() string {
-	var all []string
-	for _, d := range t.s.Domains {
-		if d.Change != nil {
-			all = append(all, fmt.Sprintf("%s MX %s", d.Name, joined(d.Original.Data)))
-		}
-	}
-	return joined(all)
 }
 
 // answer gives an order about a step to what waits for it: the tenant's own questions, a lost wave, or the waves.

@@ -139,16 +139,72 @@ func TestAbortBeforeTheCutoverLeavesEverything(t *testing.T) {
 	}
 }
 
-func TestAbortAfterTheCutoverIsRefusedInWords(t *testing.T) {
+func TestAbortAfterTheCutoverRollsBack(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		foreign bool
+		mx      string
+	}{{"records go back", false, "10 mail.old.example"}, {"a record of someone else stays", true, "10 someone.else"}} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t)
+			b.enroll(testRows("wave-01", "ada"))
+			b.approve(3 * time.Hour)
+			b.after(24*time.Hour, func() {
+				if c.foreign {
+					b.world.MX["contoso.com"] = migration.Record{Name: "contoso.com", Type: "MX", TTL: 300, Data: []string{"10 someone.else"}}
+				}
+				b.SignalWorkflow(SignalAbort, Order{By: "Grace"})
+			})
+			var passes int
+			b.after(25*time.Hour, func() {
+				s := b.status()
+				if len(s.Waiting) != 1 || s.Waiting[0].Problem.Kind != "rolled-back" || s.State != migration.Waiting {
+					t.Errorf("%s, waiting %+v", s.State, s.Waiting)
+				}
+				if got := b.world.MX["contoso.com"].Data[0]; got != c.mx {
+					t.Errorf("the MX is %s", got)
+				}
+				passes = b.world.Count("Probe ada")
+			})
+			b.after(48*time.Hour, func() {
+				if b.world.Count("Probe ada") == passes {
+					t.Error("deltas stopped")
+				}
+				b.SignalWorkflow(SignalAbort, Order{By: "Grace"})
+			})
+			if err := b.run(); err != nil {
+				t.Fatal(err)
+			}
+			s := b.status()
+			if s.State != migration.Aborted || b.world.Accounts["ada@contoso.com"].State != migration.Aborted || s.has("is left as it is") != c.foreign {
+				t.Errorf("ended %s: %+v", s.State, s.Audit)
+			}
+		})
+	}
+}
+
+func TestAbortAfterTheFinalDeltaIsRefusedInWords(t *testing.T) {
 	b := newBench(t)
 	b.enroll(testRows("wave-01", "ada"))
 	b.approve(3 * time.Hour)
-	b.after(24*time.Hour, func() { b.SignalWorkflow(SignalAbort, Order{By: "Grace"}) })
+	b.world.Refuse = func(activity, _ string) error {
+		if activity == "Notify welcome" {
+			return fake.Problem("smtp", "no")
+		}
+		return nil
+	}
+	b.after(8*24*time.Hour, func() { b.SignalWorkflow(SignalAbort, Order{By: "Grace"}) })
+	b.after(9*24*time.Hour, func() {
+		if s := b.status(); !s.has("by hand (contoso.com MX 10 mail.old.example)") {
+			t.Errorf("audit %+v", s.Audit)
+		}
+		b.world.Refuse = nil
+		b.SignalWorkflow(SignalRetry, StepOrder{Step: migration.StepWelcome, By: "Grace"})
+	})
 	if err := b.run(); err != nil {
 		t.Fatal(err)
 	}
-	s := b.status()
-	if s.State != migration.Done || !s.has("change the records back by hand (contoso.com MX 10 mail.old.example)") {
+	if s := b.status(); s.State != migration.Done {
 		t.Errorf("ended %s: %+v", s.State, s.Audit)
 	}
 }

@@ -71,6 +71,7 @@ func (t *tenant) begin(ctx workflow.Context) error {
 	t.prepare()
 	t.background(t.base, func() bool { return len(t.owed()) > 0 }, t.order)
 	t.background(t.base, func() bool { return !t.now().Before(t.checkAt) && t.s.Ended.IsZero() }, t.check)
+	t.background(t.work, t.mustRestore, t.restore)
 	t.display(t.show)
 	t.pace("look at the waves", func() time.Time { return earliest(t.checkAt, t.memoDue) })
 	t.show()

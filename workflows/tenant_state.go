@@ -42,6 +42,9 @@ type TenantState struct {
 	QuietUntil time.Time `json:"quietUntil,omitzero"`
 	Demanded   time.Time `json:"demanded,omitzero"`
 	Accepted   *Order    `json:"accepted,omitempty"`
+	// Rollback is the order to set the records back, RolledBack that it was done.
+	Rollback   *Order    `json:"rollback,omitempty"`
+	RolledBack bool      `json:"rolledBack,omitempty"`
 	Finish     bool      `json:"finish,omitempty"`
 	Closing    bool      `json:"closing,omitempty"`
 	Report     string    `json:"report,omitempty"`
@@ -98,6 +101,8 @@ type tenantDomain struct {
 	Probe string    `json:"probe,omitempty"`
 	Try   int       `json:"try,omitempty"`
 	Sent  time.Time `json:"sent,omitzero"`
+	// Restored says that the cutover's change was taken back, or that it couldn't be.
+	Restored bool `json:"restored,omitempty"`
 	// Raised says that the MX has its lasting TTL.
 	Raised bool `json:"raised,omitempty"`
 }

@@ -47,6 +47,8 @@ var shapes = []shape{
 	{"pause", false, pilot, (*tenant).pause},
 	{"staged", false, pilot, (*tenant).staged},
 	{"stragglers", false, pilot, (*tenant).stragglers},
+	{"rollback", false, pilot, (*tenant).rollback},
+	{"already-started", false, two, (*tenant).alreadyStarted},
 }
 
 const launch = "20261123-1"
@@ -112,7 +114,11 @@ func (t *tenant) start(s shape) error {
 			}
 			return nil
 		}
-	case "stragglers":
+	case "already-started":
+		if err := t.occupy("ben"); err != nil {
+			return err
+		}
+	case "stragglers", "rollback":
 		t.plan.Timing.QuietLimit = migration.Duration(3 * time.Second)
 		t.plan.Timing.Quiet = migration.Duration(20 * time.Second)
 	}
@@ -416,4 +422,46 @@ func (t *tenant) stragglers() error {
 		return err
 	}
 	return t.end(migration.Done)
+}
+
+// rollback aborts after the MX change, and once more when the records are back.
+func (t *tenant) rollback() error {
+	if err := t.approve(); err != nil {
+		return err
+	}
+	if err := t.until("the change", func(s workflows.Status) bool { return s.Steps[migration.StepRouting-1].State != migration.Pending }); err != nil {
+		return err
+	}
+	if err := t.signal(workflows.SignalAbort, workflows.Order{By: "Grace", Reason: "something is wrong"}); err != nil {
+		return err
+	}
+	if err := t.waiting("rolled-back"); err != nil {
+		return err
+	}
+	if err := t.signal(workflows.SignalAbort, workflows.Order{By: "Grace"}); err != nil {
+		return err
+	}
+	return t.end(migration.Aborted)
+}
+
+// occupy starts a workflow that has a mailbox's ID.
+func (t *tenant) occupy(user string) error {
+	_, err := t.ExecuteWorkflow(t.ctx, client.StartWorkflowOptions{
+		ID: "contoso/" + launch + "/mailbox/" + user + "@contoso.com", TaskQueue: activities.MigrateQueue,
+	}, workflows.MailboxType, workflows.MailboxInput{Parent: "nobody", Timing: t.plan.Timing})
+	return err
+}
+
+// alreadyStarted finds a mailbox's ID taken, which is that row's fault alone.
+func (t *tenant) alreadyStarted() error {
+	if err := t.waiting("already-started"); err != nil {
+		return err
+	}
+	if err := t.TerminateWorkflow(t.ctx, "contoso/"+launch+"/mailbox/ben@contoso.com", "", "by hand"); err != nil {
+		return err
+	}
+	if err := t.signal(workflows.SignalRetry, workflows.StepOrder{Step: migration.StepMigrate, By: "Grace"}); err != nil {
+		return err
+	}
+	return t.approveAndEnd()
 }

@@ -1,0 +1,95 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mailferry/mailferry/activities"
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+// rollBack takes an abort after the MX change: the records go back first, and deltas go on, so that what arrives at
+// the source again is in both places. What the tenant received meanwhile is left where it is and named; a second abort
+// then stops everything.
+func (t *tenant) rollBack(o Order) {
+	switch {
+	case t.s.Finish:
+		t.cancelled = false
+		t.ignore(o.By, SignalAbort, "the final delta is ordered, so the source is no longer kept up with. To go back, change the records back "+
+			"by hand ("+t.wayBack()+"), wait out their TTL, and bring back what arrived meanwhile")
+	case t.s.Rollback == nil:
+		t.s.Rollback = &o
+		t.record(o.By, because("ordered the records back: "+t.wayBack(), o.Reason))
+		for _, q := range t.asks { // nobody need answer any more
+			q.answer = &StepOrder{Step: q.Step, By: o.By}
+		}
+	case t.s.RolledBack:
+		t.s.Aborted = &o
+		t.stop()
+		t.record(o.By, because("aborted the migration after its records were set back", o.Reason))
+	default:
+		t.ignore(o.By, SignalAbort, "the records are being set back just now; abort once more when that is done")
+	}
+}
+
+// wayBack says which records stood before the change.
+func (t *tenant) wayBack() string {
+	var all []string
+	for _, d := range t.s.Domains {
+		if d.Change != nil {
+			all = append(all, fmt.Sprintf("%s MX %s", d.Name, joined(d.Change.Before.Data)))
+		}
+	}
+	return joined(all)
+}
+
+// mustRestore reports whether records are to be set back.
+func (t *tenant) mustRestore() bool {
+	return t.s.Rollback != nil && !t.s.RolledBack && t.s.Aborted == nil
+}
+
+// restore sets each changed domain's old record back by compare-and-set. One that someone else changed since is left
+// alone and shown. Then it waits until the new records have run out of every cache.
+func (t *tenant) restore(ctx workflow.Context) {
+	var until time.Time
+	for _, d := range t.s.Domains {
+		if d.Change == nil || d.Restored {
+			continue
+		}
+		back := migration.Change{Before: d.Change.After, After: d.Change.Before}
+		in := activities.ApplyInput{DNS: t.in.Plan.DNS, Change: back}
+		err := t.try(ctx, migration.StepCutover, "set the MX of "+d.Name+" back to "+joined(back.After.Data), a.ApplyChange, in, nil)
+		if err != nil {
+			problem := problemOf(err)
+			if problem == nil {
+				return
+			}
+			t.record("", "the MX of "+d.Name+" is left as it is: "+problem.String())
+			d.Restored = true
+			continue
+		}
+		d.Restored = true
+		t.s.Changes = append(t.s.Changes, back)
+		t.record(t.s.Rollback.By, fmt.Sprintf("the MX of %s is set back to %s", d.Name, joined(back.After.Data)))
+		if gone := t.now().Add(time.Duration(back.Before.TTL) * time.Second); gone.After(until) {
+			until = gone
+		}
+	}
+	t.says("waiting until the new MX has run out of every cache")
+	if _, err := t.awaitUntil(ctx, until, "the TTL of the records that were set back", func() bool { return false }); err != nil {
+		return
+	}
+	t.s.RolledBack = true
+}
+
+// rolledBack is what a person must know when the records are back.
+func (t *tenant) rolledBack() *migration.Problem {
+	return &migration.Problem{
+		Kind: "rolled-back",
+		Text: "the records were set back as " + t.s.Rollback.By + " ordered, and deltas go on; mail that arrived at the tenant since " +
+			stamp(t.s.CutOver) + " is only there",
+		Remedy: "have that mail brought back to the source, then abort once more, which stops everything",
+	}
+}
