@@ -58,7 +58,10 @@ func (w *writer) Copy(ctx context.Context, in activities.CopyInput, checkpoint a
 		return activities.CopyOutput{}, ctx.Err()
 	}
 	at.begin = time.Now()
-	w.started <- struct{}{}
+	select {
+	case w.started <- struct{}{}:
+	default: // nobody waits for a second attempt
+	}
 	for cursor := at.from + 1; ; cursor++ {
 		state := migration.MailboxState{Folders: []migration.FolderState{{Source: "INBOX", Cursor: cursor}}}
 		progress := migration.Progress{Messages: int(cursor - at.from)}
@@ -163,7 +166,7 @@ func newBench(t *testing.T) *bench {
 		}
 	})
 	b := &bench{
-		client: dial(t, server.Address), writer: &writer{started: make(chan struct{}, 10)}, line: newLine(t, server.Address),
+		client: dial(t, server.Address), writer: &writer{started: make(chan struct{}, 1)}, line: newLine(t, server.Address),
 	}
 	worked := dial(t, b.line.address)
 	b.worker = worker.New(worked, activities.CopyQueue, worker.Options{WorkerStopTimeout: 10 * time.Second})
@@ -210,12 +213,29 @@ func oneCopy(ctx workflow.Context) (activities.CopyOutput, error) {
 
 func (b *bench) start(t *testing.T) client.WorkflowRun {
 	t.Helper()
+	select {
+	case <-b.writer.started: // an attempt of an earlier test that nobody waited for
+	default:
+	}
 	run, err := b.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: t.Name(), TaskQueue: activities.CopyQueue}, "OneCopy")
 	if err != nil {
 		t.Fatal(err)
 	}
-	<-b.writer.started
+	select {
+	case <-b.writer.started:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the copy didn't begin within 30 s")
+	}
 	return run
+}
+
+// result waits for the workflow's end.
+func result(t *testing.T, run client.WorkflowRun) (out activities.CopyOutput, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err = run.Get(ctx, &out)
+	return out, err
 }
 
 func TestCopyOnARealServer(t *testing.T) {
@@ -227,8 +247,7 @@ func TestCopyOnARealServer(t *testing.T) {
 		if err := b.client.CancelWorkflow(t.Context(), run.GetID(), ""); err != nil {
 			t.Fatal(err)
 		}
-		var out activities.CopyOutput
-		if err := run.Get(t.Context(), &out); err != nil || out.Exit != migration.ExitStopped || out.State.Folders[0].Cursor < 10 {
+		if out, err := result(t, run); err != nil || out.Exit != migration.ExitStopped || out.State.Folders[0].Cursor < 10 {
 			t.Errorf("got %+v, %v; want what was learnt with exit stopped", out, err)
 		}
 	})
@@ -243,8 +262,8 @@ func TestCopyOnARealServer(t *testing.T) {
 		cut := time.Now()
 		time.Sleep(heartbeatTimeout + time.Second)
 		b.line.set(false)
-		var out activities.CopyOutput
-		if err := run.Get(t.Context(), &out); err != nil {
+		out, err := result(t, run)
+		if err != nil {
 			t.Fatal(err)
 		}
 		if out.Exit != migration.ExitDone || out.State.Folders[0].Cursor != enough {
@@ -256,8 +275,8 @@ func TestCopyOnARealServer(t *testing.T) {
 		if len(spans) != 2 {
 			t.Fatalf("%d attempts, want 2: %+v", len(spans), spans)
 		}
-		if held := spans[0].end.Sub(cut); held > heartbeatTimeout/2+200*time.Millisecond {
-			t.Errorf("the target was held for %s after the line was cut, want at most half of %s", held, heartbeatTimeout)
+		if held := spans[0].end.Sub(cut); held > heartbeatTimeout*3/4 {
+			t.Errorf("the target was held for %s after the line was cut, want half of %s, and a moment", held, heartbeatTimeout)
 		}
 		if next := spans[1]; next.from == 0 || next.settle != heartbeatTimeout/2 || next.begin.Before(spans[0].end.Add(next.settle)) {
 			t.Errorf("the next attempt %+v; want it to go on from the heartbeat after half of %s", next, heartbeatTimeout)
@@ -275,8 +294,7 @@ func TestCopyOnARealServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer again.Stop()
-		var out activities.CopyOutput
-		if err := run.Get(t.Context(), &out); err != nil || out.Exit != migration.ExitStopped || out.State.Folders[0].Cursor < 10 {
+		if out, err := result(t, run); err != nil || out.Exit != migration.ExitStopped || out.State.Folders[0].Cursor < 10 {
 			t.Errorf("got %+v, %v; want what was learnt with exit stopped", out, err)
 		}
 	})
