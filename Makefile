@@ -39,5 +39,9 @@ race:
 unit:
 	go test -timeout 30m $$(scripts/packages heavy)
 
+# histories records what the replay test of the workflows replays: for a release that changes what they do
+histories:
+	go run ./workflows/replaytest
+
 govulncheck:
 	$(GOVULNCHECK) ./...

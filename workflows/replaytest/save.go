@@ -27,6 +27,9 @@ func (t *tenant) save(folder string) error {
 	}
 	var expected strings.Builder
 	count := func(name, kind, id, first string) error {
+		if err := t.closed(id); err != nil {
+			return err
+		}
 		n, err := t.saveChain(folder, name, id, first)
 		if err != nil {
 			return fmt.Errorf("%s: %w", id, err)
@@ -56,6 +59,21 @@ func (t *tenant) save(folder string) error {
 		}
 	}
 	return os.WriteFile(filepath.Join(folder, "expected.txt"), []byte(expected.String()), 0o644)
+}
+
+// closed waits until a workflow has ended, in whatever way.
+func (t *tenant) closed(id string) error {
+	for range 100 {
+		description, err := t.DescribeWorkflowExecution(t.ctx, id, "")
+		if err != nil {
+			return err
+		}
+		if description.WorkflowExecutionInfo.Status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return fmt.Errorf("%s still runs though its tenant has ended", id)
 }
 
 // name is a file's name for a workflow ID.
