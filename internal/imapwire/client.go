@@ -109,7 +109,8 @@ func (c *Client) Err() error {
 // Buffered is how many octets from the server can be read without waiting. It may only be called from a Data function.
 func (c *Client) Buffered() int { return c.reader.Buffered() }
 
-// fail ends the connection for the first reason given, and every command with it.
+// fail ends the connection for the first reason given. The commands that wait are told by the reading goroutine, so that
+// none is told while its Data function still runs.
 func (c *Client) fail(err error) {
 	c.mu.Lock()
 	if c.err != nil {
@@ -120,14 +121,9 @@ func (c *Client) fail(err error) {
 		err = c.bye
 	}
 	c.err = err
-	waiting := c.queue
-	c.queue = nil
 	close(c.over)
 	c.mu.Unlock()
 	c.conn.Close()
-	for _, command := range waiting {
-		command.finish(nil, err)
-	}
 }
 
 // run reads until the connection ends.
@@ -135,8 +131,15 @@ func (c *Client) run() {
 	for {
 		if err := c.line(); err != nil {
 			c.fail(unexpected(err))
-			return
+			break
 		}
+	}
+	c.mu.Lock()
+	waiting, err := c.queue, c.err
+	c.queue = nil
+	c.mu.Unlock()
+	for _, command := range waiting {
+		command.finish(nil, err)
 	}
 }
 

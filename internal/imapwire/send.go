@@ -121,7 +121,8 @@ func (c *Client) Flush() {
 	}
 }
 
-// Wait waits for the answer. Its error is a *StatusError for NO and BAD, beside which the status is returned too; a
+// Wait waits for the answer. Once it has returned, the command's Data function runs no more, unless ctx ended first. Its
+// error is a *StatusError for NO and BAD, beside which the status is returned too; a
 // SyntaxError or LimitError where the command's own data could not be read; otherwise why the connection ended.
 func (command *Command) Wait(ctx context.Context) (*Status, error) {
 	select {

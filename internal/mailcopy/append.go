@@ -134,7 +134,7 @@ func (p *pass) takesKeyword(keyword string) bool {
 // answered takes the target's answer to an APPEND; it runs on the target's reading goroutine.
 func (u *pump) answered(s *imapwire.Status, err error, r migration.Refusal, when int64, flagged bool) {
 	if s == nil {
-		u.unsureOnce()
+		u.unsure.Store(true)
 		u.fail(fmt.Errorf("appending to the target: %w", err), &r)
 		return
 	}
@@ -163,12 +163,6 @@ func (u *pump) answered(s *imapwire.Status, err error, r migration.Refusal, when
 	if many {
 		u.fail(errRefusals, nil)
 	}
-}
-
-func (u *pump) unsureOnce() {
-	u.engine.mu.Lock()
-	defer u.engine.mu.Unlock()
-	u.unsure = true
 }
 
 // appended records an append, with the UID that the target told (APPENDUID, RFC 4315), or to be read back.

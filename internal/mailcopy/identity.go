@@ -74,7 +74,10 @@ func (s *session) identities(ctx context.Context, uids []uint32) ([]identity, er
 		all = append(all, identify(f))
 		return nil
 	})
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 // headerFields reads the first of each field of a header block, names in lower case, folding undone.

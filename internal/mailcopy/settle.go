@@ -191,7 +191,7 @@ func (p *pass) take(source, doubtful []identity) uids {
 		m, target := source[i], doubtful[j].uid
 		found[target] = true
 		p.done(p.ledger, m.uid, target, m.size)
-		if target >= baseline && p.tgt.exchange && hasFlag(m.flags, `\Flagged`) {
+		if p.tgt.exchange && (target >= baseline || !p.o.AddOnly) && hasFlag(m.flags, `\Flagged`) {
 			p.ledger.mark(m.uid)
 		}
 	}

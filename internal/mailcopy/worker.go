@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mailferry/mailferry/internal/imapwire"
@@ -23,7 +24,7 @@ const (
 type worker struct {
 	*engine
 	src, tgt *session
-	unsure   bool // an append was on its way when the target's connection broke
+	unsure   atomic.Bool // an append was on its way when the target's connection broke
 }
 
 // open connects whichever side is not connected.
@@ -137,8 +138,7 @@ func (w *worker) do(j job) error {
 				break
 			}
 			w.drop()
-			if w.unsure {
-				w.unsure = false
+			if w.unsure.Swap(false) {
 				if pause(w.ctx, lull) != nil {
 					return nil
 				}
