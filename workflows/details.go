@@ -177,10 +177,11 @@ func mailboxDetails(s MailboxStatus, audit []migration.AuditEntry) string {
 	return shorten(b.String(), detailsLimit)
 }
 
+// harmless replaces what Markdown would take for its own.
+var harmless = strings.NewReplacer("\r", " ", "\n", " ", "<", "‹", ">", "›", "`", "'", "[", "(", "]", ")", "*", "∗", "|", "∣")
+
 // plain makes text that others wrote harmless in Markdown.
-func plain(text string) string {
-	return strings.NewReplacer("\r", " ", "\n", " ", "<", "‹", ">", "›", "`", "'", "[", "(", "]", ")", "*", "∗", "|", "∣").Replace(text)
-}
+func plain(text string) string { return harmless.Replace(text) }
 
 // cell is plain text for a table.
 func cell(text string) string { return plain(shorten(text, 300)) }

@@ -61,6 +61,9 @@ func (m *mailbox) obey(o mailboxOrders) {
 	if o.Interval != s.Orders.Interval || o.Offset != s.Orders.Offset {
 		s.Anchor = m.now()
 	}
+	if o.AfterMX && s.Switched.IsZero() {
+		s.Switched = m.now()
+	}
 	s.Orders, s.Lost = o, 0
 	if o.Exclude.By != "" && s.Excluded == nil {
 		m.exclude(o.Exclude)

@@ -41,9 +41,11 @@ type MailboxMemory struct {
 	// Unverified counts the passes in a row that didn't close.
 	Unverified   int                    `json:"unverified,omitempty"`
 	Verification migration.Verification `json:"verification"`
-	Arrivals     migration.Arrivals     `json:"arrivals"`
-	Problem      *migration.Problem     `json:"problem,omitempty"`
-	ProblemStep  migration.Step         `json:"problemStep,omitempty"`
+	// Arrivals are what the source took in since the MX change, of which this mailbox knows since Switched.
+	Arrivals    migration.Arrivals `json:"arrivals"`
+	Switched    time.Time          `json:"switched,omitzero"`
+	Problem     *migration.Problem `json:"problem,omitempty"`
+	ProblemStep migration.Step     `json:"problemStep,omitempty"`
 	// Poison is a message that ended the copy again and again and is to be tried alone; Quarantine those for which that failed.
 	Poison     *migration.Refusal  `json:"poison,omitempty"`
 	Quarantine []migration.Refusal `json:"quarantine,omitempty"`

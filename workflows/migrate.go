@@ -108,7 +108,10 @@ func problemIn(out activities.CopyOutput) migration.Problem {
 func (m *mailbox) take(out activities.CopyOutput) {
 	s, p := &m.s, m.s.Pass
 	s.Copy.Merge(out.State)
-	s.Arrivals.Add(out.Arrivals)
+	// Until the MX change mail is meant to arrive at the source; what comes later is a straggler.
+	if !s.Switched.IsZero() && out.Arrivals.Last.After(s.Switched) {
+		s.Arrivals.Add(out.Arrivals)
+	}
 	p.Arrived += out.Arrivals.Count
 	p.Done.Messages += out.Progress.Messages
 	p.Done.Bytes += out.Progress.Bytes

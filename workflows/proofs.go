@@ -134,7 +134,7 @@ func (t *tenant) notObtainable(p *migration.Proof, err error) error {
 	return nil
 }
 
-// arrivals are what the source still took in since the migration began.
+// arrivals are what the source still took in since the MX change.
 func (t *tenant) arrivals() migration.Arrivals {
 	var all migration.Arrivals
 	for _, w := range t.s.Waves {
@@ -204,6 +204,6 @@ func (t *tenant) proveQuiet(p *migration.Proof) {
 	}
 	p.Text = fmt.Sprintf("the source is quiet since %s, must be until %s", stamp(since), stamp(enough))
 	if arrivals.Count > 0 {
-		p.Text += fmt.Sprintf("; %d messages arrived there in all, from %s", arrivals.Count, shorten(joined(arrivals.From), 200))
+		p.Text += fmt.Sprintf("; %d messages arrived there since the change, from %s", arrivals.Count, shorten(joined(arrivals.From), 200))
 	}
 }
