@@ -20,7 +20,7 @@ var (
 )
 
 // maxAudit is how many entries of an audit trail are carried on; entries in the middle go first.
-const maxAudit = 1000
+const maxAudit = 500
 
 // core is what the three workflows have in common. Its coroutines run one at a time, so nothing here is locked.
 type core struct {

@@ -39,7 +39,7 @@ func newCabin(t *testing.T) *cabin {
 	c.OnSignalExternalWorkflow(mock.Anything, "wave", "", signalReport, mock.Anything).Return(
 		func(_, _, _, _ string, arg any) error {
 			if c.gone {
-				return errors.New("not found")
+				return &temporal.UnknownExternalWorkflowExecutionError{}
 			}
 			r := arg.(mailboxReport)
 			c.reports = append(c.reports, r)
@@ -289,9 +289,40 @@ func TestMailboxGoesOnAsANewRun(t *testing.T) {
 }
 
 func TestMailboxWithoutWavePausesItself(t *testing.T) {
-	m := &mailbox{}
-	m.s.Lost = 2
-	if !m.paused() || m.word() != "paused itself: its wave is not there any more" {
-		t.Errorf("paused %v: %s", m.paused(), m.word())
+	c := newCabin(t)
+	c.sync(6 * 24 * time.Hour)
+	c.after(time.Hour, func() { c.gone = true })
+	passes := 0
+	c.after(2*time.Hour, func() { c.SignalWorkflow(SignalSyncNow, nil); c.SignalWorkflow(SignalPause, nil) }) // something to report
+	c.after(3*time.Hour, func() {
+		if s := c.status(); s.State != migration.Paused || !strings.Contains(s.Doing, "its wave is not there") {
+			t.Errorf("without its wave: %+v", s)
+		}
+		passes = c.world.Count("Probe")
+	})
+	c.after(4*24*time.Hour, func() {
+		if n := c.world.Count("Probe"); n != passes {
+			t.Errorf("%d passes while nobody is there to be told", n-passes)
+		}
+		c.gone = false
+		c.SignalWorkflow(SignalResume, Order{By: "Grace"})
+	})
+	if err := c.run(); err != nil {
+		t.Fatal(err)
+	}
+	if r := c.last(); !r.Final || r.State != migration.Done {
+		t.Errorf("the final report is %+v", r)
+	}
+}
+
+func TestMailboxEndsThoughNobodyIsTold(t *testing.T) {
+	c := newCabin(t)
+	c.sync(5 * time.Hour)
+	c.after(330*time.Minute, func() { c.gone = true }) // after the final delta, before the end
+	if err := c.run(); err != nil {
+		t.Fatal(err)
+	}
+	if c.world.Accounts["ada@contoso.com"].State != migration.Done {
+		t.Errorf("accounts %+v", c.world.Accounts)
 	}
 }

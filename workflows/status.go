@@ -50,7 +50,7 @@ func (t *tenant) steps() []StepStatus {
 		switch own.Step {
 		case migration.StepUsers, migration.StepAnnounce, migration.StepCredentials, migration.StepConnect, migration.StepMigrate:
 			all[i] = t.counted(own)
-		case migration.StepSource: // it begins at once, beside the others
+		case migration.StepSource, migration.StepList: // they begin at once, beside the others
 			if own.State == migration.Pending {
 				all[i].State, all[i].Since = migration.Running, t.s.Started
 			}

@@ -16,13 +16,17 @@ func Tenant(ctx workflow.Context, in TenantInput) (TenantResult, error) {
 	if err := t.begin(ctx); err != nil {
 		return TenantResult{}, err
 	}
-	err := t.run(t.work)
+	err := errAborted
+	if t.s.Aborted == nil {
+		err = t.run(t.work)
+	}
 	if errors.Is(err, errAborted) {
 		err = t.wind(t.base)
 	}
 	if errors.Is(err, errLeave) {
 		t.settle()
 		t.show()
+		t.trim()
 		in.Carried = &t.s
 		return TenantResult{}, workflow.NewContinueAsNewError(ctx, TenantType, in)
 	}

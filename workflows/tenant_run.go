@@ -296,10 +296,13 @@ func (t *tenant) startWave(ctx workflow.Context, w *tenantWave) error {
 
 // waves waits until every wave that has mailboxes is done with a step.
 func (t *tenant) waves(ctx workflow.Context, step migration.Step, doing string) error {
+	if err := t.list(ctx); err != nil {
+		return err
+	}
 	t.says(doing)
 	return t.await(ctx, func() bool {
 		done, total, _ := t.count(step)
-		return total > 0 && done == total && t.committed()
+		return total > 0 && done == total
 	})
 }
 
@@ -358,7 +361,9 @@ func (t *tenant) verified() bool {
 
 // list is step 5: the starter hands the CSV in by updates; see enroll.
 func (t *tenant) list(ctx workflow.Context) error {
-	t.says("waiting for the list of mailboxes")
+	if !t.committed() {
+		t.says("waiting for the list of mailboxes")
+	}
 	return t.await(ctx, t.committed)
 }
 
@@ -385,6 +390,20 @@ func (t *tenant) ended() bool {
 	return !slices.ContainsFunc(t.s.Waves, func(w *tenantWave) bool {
 		return w.Started && !w.Lost && !(w.Report.Final && w.Told.Acknowledged)
 	})
+}
+
+// carriedWaiting is how many of all that wait for a person a new run begins with by name; each wave's next report names
+// its own again.
+const carriedWaiting = 300
+
+// trim keeps what a new run begins with small.
+func (t *tenant) trim() {
+	each := max(1, carriedWaiting/max(1, len(t.s.Waves)))
+	for _, w := range t.s.Waves {
+		if waiting := w.Report.Status.Waiting; len(waiting) > each {
+			w.Report.Status.Waiting = waiting[:each]
+		}
+	}
 }
 
 // joined is a list for people.

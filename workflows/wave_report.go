@@ -64,7 +64,8 @@ func (w *wave) waiting() []Waiting {
 	var all []Waiting
 	for _, r := range w.s.Rows {
 		if step, problem := r.waits(); problem != nil {
-			all = append(all, Waiting{Step: step, Mailbox: r.Address, Wave: w.in.Name, Problem: *problem, Since: r.Since})
+			short := migration.Problem{Kind: problem.Kind, Text: shorten(problem.Text, 500), Remedy: shorten(problem.Remedy, 300)}
+			all = append(all, Waiting{Step: step, Mailbox: r.Address, Wave: w.in.Name, Problem: short, Since: r.Since})
 		}
 	}
 	if p := w.s.Problem; p != nil {
