@@ -154,22 +154,23 @@ func (c *core) display(show func()) {
 	})
 }
 
-// publish writes the memo and the search attributes where they are behind: at once when the headline changed, and not
-// more often than reports are due when only totals did. What can't be written leaves lists behind, and nothing else.
+// publish writes the memo and the search attributes where they are behind: at once when the states changed, and not more
+// often than reports are due when only totals did. Words alone never cause it, so that mending them breaks no replay. What
+// can't be written leaves lists behind, and nothing else.
 func (c *core) publish(m Memo) {
-	all := encode(m)
-	totals := m.Totals
-	m.Totals = Totals{}
-	headline := encode(m)
-	m.Totals = totals
+	states := m
+	states.Doing, states.First, states.Since, states.Totals = "", "", time.Time{}, Totals{}
+	headline := string(encode(states))
+	states.Totals = m.Totals
+	all := string(encode(states))
 	switch next := c.memoAt.Add(c.timing.Report.D()); {
-	case string(all) == c.memo:
+	case all == c.memo:
 		return
-	case string(headline) == c.headline && c.now().Before(next):
+	case headline == c.headline && c.now().Before(next):
 		c.memoDue = next
 		return
 	}
-	c.memo, c.headline, c.memoAt, c.memoDue = string(all), string(headline), c.now(), time.Time{}
+	c.memo, c.headline, c.memoAt, c.memoDue = all, headline, c.now(), time.Time{}
 	m.Modified = c.now()
 	_ = workflow.UpsertMemo(c.base, map[string]any{MemoStatus: m})
 	c.mark(m.State, m.Step)
