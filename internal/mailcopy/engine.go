@@ -137,7 +137,7 @@ func (e *engine) work(first *worker, jobs []job) error {
 			}
 			for j := range queue {
 				err := w.do(j)
-				if w.unsure.Load() && w.stopped() != nil { // whoever comes next must find what was on its way
+				if w.stopped() != nil && w.unsure.Swap(false) { // whoever comes next must find what was on its way
 					time.Sleep(lull)
 				}
 				if err != nil {

@@ -101,17 +101,16 @@ func judge(s *imapwire.Status) verdict {
 	if _, ok := throttled(s.Words); ok {
 		return refusesAll
 	}
-	switch s.Code {
-	case "TOOBIG":
+	if s.Code == "TOOBIG" || has("maximum size of appendable message", "maximum message size", "too large", "message size exceeds") {
 		return refusesSize
+	}
+	switch s.Code {
 	case "OVERQUOTA":
 		return refusesFull
 	case "UNAVAILABLE", "INUSE", "SERVERBUG", "LIMIT", "CONTACTADMIN", "TRYCREATE", "NONEXISTENT", "CLOSED":
 		return refusesAll
 	}
 	switch {
-	case has("maximum size of appendable message", "maximum message size", "message too large", "message size exceeds"):
-		return refusesSize
 	case has("quota"):
 		return refusesFull
 	case has("server unavailable", "not connected", "session invalidated", "temporar", "try again"):

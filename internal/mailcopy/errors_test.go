@@ -29,6 +29,7 @@ func TestJudge(t *testing.T) {
 		"BAD User is authenticated but not connected.":                          refusesAll,
 		"NO Request is throttled. Suggested Backoff Time: 1000 milliseconds":    refusesAll,
 		"BAD Request is throttled. Suggested Backoff Time: 299999 milliseconds": refusesAll,
+		"NO [LIMIT] Message is too large.":                                      refusesSize,
 		"NO [OVERQUOTA] Quota exceeded":                                         refusesFull,
 		"NO [TRYCREATE] no such mailbox":                                        refusesAll,
 		"NO [UNAVAILABLE] backend":                                              refusesAll,

@@ -286,9 +286,10 @@ func TestInterruptedCopyToExchange(t *testing.T) {
 					kept = learnt
 					return nil
 				}
+				began := time.Now()
 				_, report, err := mailcopy.Copy(t.Context(), s.from, s.to, state, o)
 				remove()
-				t.Logf("%s, %d messages, %v", report.Exit, report.Progress.Messages, err)
+				t.Logf("way %d: %s, %d messages, %v, %v", n%3, report.Exit, report.Progress.Messages, err, time.Since(began))
 				state = clone(t, state)
 				state.Merge(clone(t, kept))
 				deliver(t, s.sourceStore, "INBOX", fmt.Sprintf("late%d@example.net", n), "", time.Now(), `\Flagged`)
