@@ -34,52 +34,72 @@ func TestMapFolders(t *testing.T) {
 		want           string
 	}{
 		"by attribute": {
-			place{separator: "/", folders: listOf("/", "INBOX", `\sent Postausgang (alt)`, `\trash Müll`, `\junk Werbung`, "Sent")}, exchange, Options{},
+			place{separator: "/", folders: listOf("/", "INBOX", `\sent Postausgang (alt)`, `\trash Müll`, `\junk Werbung`, "Sent")},
+			exchange,
+			Options{},
 			"INBOX > INBOX; Postausgang (alt) > Sent Items; Müll > Deleted Items; Werbung > Junk Email; Sent > Sent",
 		},
 		"by name": {
-			place{separator: "/", folders: listOf("/", "INBOX", "Gesendet", "Entwürfe", "Papierkorb", "Papierkorb/Alt", "Archiv/2019")}, exchange, Options{},
+			place{separator: "/", folders: listOf("/", "INBOX", "Gesendet", "Entwürfe", "Papierkorb", "Papierkorb/Alt", "Archiv/2019")},
+			exchange,
+			Options{},
 			"INBOX > INBOX; Gesendet > Sent Items; Entwürfe > Drafts; Papierkorb > Deleted Items; Papierkorb/Alt > Deleted Items/Alt; Archiv/2019 > Archiv/2019",
 		},
 		"a localised target": {
-			place{separator: "/", folders: listOf("/", "INBOX", `\sent Sent`, "Trash", "Archive")}, french, Options{},
+			place{separator: "/", folders: listOf("/", "INBOX", `\sent Sent`, "Trash", "Archive")},
+			french,
+			Options{},
 			"INBOX > INBOX; Sent > Éléments envoyés; Trash > Éléments supprimés; Archive > Archive",
 		},
 		"a prefix": {
-			place{separator: ".", prefix: "INBOX.", folders: listOf(".", "INBOX", "INBOX.Sent", "INBOX.Work.2024", "INBOX.a/b")}, exchange, Options{},
+			place{separator: ".", prefix: "INBOX.", folders: listOf(".", "INBOX", "INBOX.Sent", "INBOX.Work.2024", "INBOX.a/b")},
+			exchange,
+			Options{},
 			"INBOX > INBOX; INBOX.Sent > Sent Items; INBOX.Work.2024 > Work/2024; INBOX.a/b > a_b",
 		},
 		"below INBOX without a prefix": {
 			place{separator: "/", folders: listOf("/", "INBOX", "INBOX/Work")}, exchange, Options{}, "INBOX > INBOX; INBOX/Work > INBOX/Work",
 		},
 		"names that the target reserves or would hide": {
-			place{separator: "/", folders: listOf("/", "INBOX", "Files", "Calendar", "Notizen", "Work/Files", " padded ", "tab\there")}, exchange, Options{},
+			place{separator: "/", folders: listOf("/", "INBOX", "Files", "Calendar", "Notizen", "Work/Files", " padded ", "tab\there")},
+			exchange,
+			Options{},
 			"INBOX > INBOX; Files > Files (mail); Calendar > Calendar (mail); Notizen > Notizen (mail); Work/Files > Work/Files;  padded  > padded; tab\there > tab_here",
 		},
 		"names that would collide": {
-			place{separator: ".", folders: listOf(".", "INBOX", "a/b", "a_b", "a\x01b")}, exchange, Options{},
+			place{separator: ".", folders: listOf(".", "INBOX", "a/b", "a_b", "a\x01b")},
+			exchange,
+			Options{},
 			"INBOX > INBOX; a/b > a_b; a_b > a_b (2); a\x01b > a_b (3)",
 		},
 		"folders of others": {
 			place{separator: "/", foreign: []string{"Shared/", "user/"}, folders: listOf("/", "INBOX", "Shared/all", "user/bob/INBOX", "Users")}, exchange, Options{}, "INBOX > INBOX; Users > Users",
 		},
 		"left out": {
-			place{separator: "/", folders: listOf("/", "INBOX", `\noselect Old`, "Old/Mail", `\flagged Starred`, "Secret")}, exchange, Options{Rules: migration.CopyRules{Exclude: []string{"Secret"}}},
+			place{separator: "/", folders: listOf("/", "INBOX", `\noselect Old`, "Old/Mail", `\flagged Starred`, "Secret")},
+			exchange,
+			Options{Rules: migration.CopyRules{Exclude: []string{"Secret"}}},
 			"INBOX > INBOX; Old/Mail > Old/Mail; Starred > ; Secret > ",
 		},
 		"a user's root": {
-			place{separator: "/", folders: listOf("/", "INBOX", "users/ada", "users/ada/Sent", "users/adam", "users/ada/Work/A")}, exchange, Options{UserRoot: "users/ada/"},
+			place{separator: "/", folders: listOf("/", "INBOX", "users/ada", "users/ada/Sent", "users/adam", "users/ada/Work/A")},
+			exchange,
+			Options{UserRoot: "users/ada/"},
 			"users/ada > INBOX; users/ada/Sent > Sent Items; users/ada/Work/A > Work/A",
 		},
 		"to a plain server": {
-			place{separator: ".", prefix: "INBOX.", folders: listOf(".", "INBOX", `\sent INBOX.Gesendet`, `\trash INBOX.Müll`, "INBOX.Trash", "INBOX.trash", "INBOX.Calendar")}, dovecot, Options{},
+			place{separator: ".", prefix: "INBOX.", folders: listOf(".", "INBOX", `\sent INBOX.Gesendet`, `\trash INBOX.Müll`, "INBOX.Trash", "INBOX.trash", "INBOX.Calendar")},
+			dovecot,
+			Options{},
 			"INBOX > INBOX; INBOX.Gesendet > Sent; INBOX.Müll > Müll; INBOX.Trash > Trash; INBOX.trash > trash; INBOX.Calendar > Calendar",
 		},
 		"to a server with a prefix": {
 			place{separator: "/", folders: listOf("/", "INBOX", "Work/2024", "v1.2")}, dotted, Options{}, "INBOX > INBOX; Work/2024 > INBOX.Work.2024; v1.2 > INBOX.v1_2",
 		},
 		"from Exchange": {
-			place{separator: "/", exchange: true, folders: listOf("/", "INBOX", "Calendar", "Calendar/Birthdays", `\sent Sent Items`)}, exchange, Options{},
+			place{separator: "/", exchange: true, folders: listOf("/", "INBOX", "Calendar", "Calendar/Birthdays", `\sent Sent Items`)},
+			exchange,
+			Options{},
 			"INBOX > INBOX; Calendar > ; Calendar/Birthdays > ; Sent Items > Sent Items",
 		},
 	} {

@@ -27,18 +27,24 @@ func TestMatch(t *testing.T) {
 		},
 		"in order": {
 			[]identity{testIdentity(1, monday, plain, 1), testIdentity(2, monday, plain, 1)},
-			[]identity{testIdentity(8, monday, plain, 1), testIdentity(9, monday, plain, 1)}, false, []int{0, 1},
+			[]identity{testIdentity(8, monday, plain, 1), testIdentity(9, monday, plain, 1)},
+			false,
+			[]int{0, 1},
 		},
 		"another date is another message": {
 			[]identity{testIdentity(1, monday, plain, 1)}, []identity{testIdentity(9, tuesday, plain, 1)}, false, []int{-1},
 		},
 		"a header rewritten, known by its Message-ID": {
 			[]identity{testIdentity(1, monday, "Message-ID: <1@x>\r\nSubject: \xe4\xf6\r\n\r\n", 1)},
-			[]identity{testIdentity(9, monday, "Subject: ??\r\nMessage-ID:\r\n <1@x>\r\nFrom: nobody@x\r\n\r\n", 1)}, false, []int{0},
+			[]identity{testIdentity(9, monday, "Subject: ??\r\nMessage-ID:\r\n <1@x>\r\nFrom: nobody@x\r\n\r\n", 1)},
+			false,
+			[]int{0},
 		},
 		"the exact one is preferred to one of the same Message-ID": {
 			[]identity{testIdentity(1, monday, "Message-ID: <1@x>\r\nSubject: b\r\n\r\n", 1), testIdentity(2, monday, "Message-ID: <1@x>\r\nSubject: a\r\n\r\n", 1)},
-			[]identity{testIdentity(9, monday, "Message-ID: <1@x>\r\nSubject: a\r\n\r\n", 1)}, false, []int{-1, 0},
+			[]identity{testIdentity(9, monday, "Message-ID: <1@x>\r\nSubject: a\r\n\r\n", 1)},
+			false,
+			[]int{-1, 0},
 		},
 		"a Message-ID invented by the target": {
 			[]identity{testIdentity(1, monday, noID, 1)}, []identity{testIdentity(9, monday, "Message-ID: <made@up>\r\n"+noID, 1)}, false, []int{0},
@@ -60,7 +66,9 @@ func TestMatch(t *testing.T) {
 		},
 		"others' mail in between": {
 			[]identity{testIdentity(1, monday, plain, 1), testIdentity(2, tuesday, plain, 1)},
-			[]identity{testIdentity(7, monday, noID, 1), testIdentity(8, monday, plain, 1), testIdentity(9, tuesday, plain, 1)}, false, []int{1, 2},
+			[]identity{testIdentity(7, monday, noID, 1), testIdentity(8, monday, plain, 1), testIdentity(9, tuesday, plain, 1)},
+			false,
+			[]int{1, 2},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
