@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-imap/v2"
+
 	"github.com/mailferry/mailferry/internal/mailcopy"
+	"github.com/mailferry/mailferry/internal/mailcopy/dovecottest"
 	"github.com/mailferry/mailferry/internal/migration"
 )
 
@@ -69,4 +72,82 @@ func TestCopyBetweenDovecots(t *testing.T) {
 	}
 	state.Merge(learnt)
 	compare(t, before, contents(t, login(t, w.target.Address, w.user)), nil)
+}
+
+func TestDeltaBetweenDovecots(t *testing.T) {
+	w := &world{
+		dovecottest.Start(t, dovecottest.Options{Separator: ".", Prefix: "INBOX."}),
+		dovecottest.Start(t, dovecottest.Options{Capabilities: dovecottest.Exchange}), "ada",
+	}
+	r := rand.New(rand.NewPCG(8, 9))
+	c := login(t, w.source.Address, w.user)
+	for _, folder := range []string{"INBOX.Sent", "INBOX.Old"} {
+		if err := c.Create(folder, nil).Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 60 {
+		put(t, c, []string{"INBOX", "INBOX.Sent", "INBOX.Old"}[n%3], mail{"", day(n), letter(r, n, 700)})
+	}
+	names := map[string]string{"INBOX.Sent": "Sent", "INBOX.Old": "Old", "INBOX.New": "New"}
+	source, target := w.accounts()
+	o := mailcopy.Options{KeepsBytes: true}
+	var state migration.MailboxState
+	pass := func(want int) {
+		t.Helper()
+		var cursors []migration.FolderCursor
+		for _, f := range state.Folders {
+			cursors = append(cursors, f.Cursors())
+		}
+		changed, vanished, err := mailcopy.Probe(t.Context(), source, cursors, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Folders = append(changed, vanished...); len(o.Folders) == 0 {
+			t.Fatal("the probe sees no change")
+		}
+		learnt, report, err := mailcopy.Copy(t.Context(), source, target, state.Part(o.Folders), o)
+		if err != nil || report.Exit != migration.ExitDone || report.Progress.Messages != want {
+			t.Fatalf("a pass over %q copied %d messages, want %d: %+v, %v", o.Folders, report.Progress.Messages, want, report, err)
+		}
+		state.Merge(clone(t, learnt))
+		compare(t, contents(t, login(t, w.source.Address, w.user)), contents(t, login(t, w.target.Address, w.user)), names)
+		verdict, err := mailcopy.Verify(t.Context(), source, target, state, o)
+		if err != nil || !verdict.Verified {
+			t.Errorf("%+v, %v", verdict, err)
+		}
+	}
+	pass(60)
+
+	// Flags change, mail comes, and a folder is renamed with all that is in it.
+	o.Since = time.Now()
+	if _, err := c.Select("INBOX", nil).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for flag, uids := range map[imap.Flag]imap.UIDSet{imap.FlagSeen: imap.UIDSetNum(1, 2, 7), imap.FlagFlagged: imap.UIDSetNum(2), "$Label1": imap.UIDSetNum(5)} {
+		if err := c.Store(uids, &imap.StoreFlags{Op: imap.StoreFlagsAdd, Silent: true, Flags: []imap.Flag{flag}}, nil).Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, c, "INBOX", mail{"\\Answered", day(100), letter(r, 100, 700)})
+	if err := c.Rename("INBOX.Old", "INBOX.New", nil).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	pass(1)
+
+	// Messages are filed, and flags are taken away.
+	o.Since = time.Now()
+	if _, err := c.Select("INBOX", nil).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Move(imap.UIDSetNum(3, 4, 10), "INBOX.Sent").Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Store(imap.UIDSetNum(2), &imap.StoreFlags{Op: imap.StoreFlagsDel, Silent: true, Flags: []imap.Flag{imap.FlagSeen}}, nil).Close(); err != nil {
+		t.Fatal(err)
+	}
+	pass(0)
+	if a := state.Account(); a.Moved != 23 || !a.Closes() {
+		t.Errorf("account %+v", a)
+	}
 }
