@@ -1,0 +1,197 @@
+package workflows
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/mailferry/mailferry/activities"
+	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/workflows/internal/fake"
+)
+
+// pier is one wave with real mailboxes, whose tenant is the test.
+type pier struct {
+	*testsuite.TestWorkflowEnvironment
+	t       *testing.T
+	world   *fake.World
+	reports []waveReport
+	orders  waveOrders
+	plan    migration.Plan
+	// deaf is how many final reports the tenant does not hear; gone has every report find no tenant.
+	deaf int
+	gone bool
+}
+
+func newPier(t *testing.T) *pier {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	p := &pier{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t, world: fake.New(), plan: testPlan()}
+	p.world.Register(p.TestWorkflowEnvironment)
+	Register(p.TestWorkflowEnvironment)
+	p.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: waveID("contoso", "20261123-1", "wave-01"), TaskQueue: "migrate"})
+	p.OnSignalExternalWorkflow(mock.Anything, "contoso", "", signalReport, mock.Anything).Return(
+		func(_, _, _, _ string, arg any) error {
+			if p.gone {
+				return &temporal.UnknownExternalWorkflowExecutionError{}
+			}
+			r := arg.(waveReport)
+			p.reports = append(p.reports, r)
+			if r.Final {
+				if p.deaf > 0 {
+					p.deaf--
+					return nil
+				}
+				p.RegisterDelayedCallback(func() { p.order(func(o *waveOrders) { o.Acknowledged = true }) }, time.Second)
+			}
+			return nil
+		})
+	p.orders = waveOrders{Domains: []string{"contoso.com"}, Shares: []share{{"old", 2}}, Interval: p.plan.Timing.Delta}
+	return p
+}
+
+func (p *pier) after(d time.Duration, do func()) { p.RegisterDelayedCallback(do, d) }
+
+func (p *pier) order(change func(*waveOrders)) {
+	change(&p.orders)
+	p.orders.Number++
+	p.SignalWorkflow(signalOrders, p.orders)
+}
+
+// life stages rows twice, commits them, and orders the wave through its whole life.
+func (p *pier) life(rows []migration.Mailbox) {
+	p.after(time.Second, func() {
+		for range 2 {
+			p.SignalWorkflow(signalStage, stageMessage{Import: "list", Chunk: 1, Rows: rows})
+		}
+		p.SignalWorkflow(signalStage, stageMessage{Import: "dropped", Chunk: 1, Rows: testRows("wave-01", "zoe")})
+		p.SignalWorkflow(signalImport, importMessage{Import: "dropped"})
+		p.SignalWorkflow(signalImport, importMessage{Import: "list", Commit: true})
+	})
+	p.after(time.Minute, func() { p.order(func(o *waveOrders) { o.Begin = true }) })
+	p.after(3*time.Hour, func() { p.order(func(o *waveOrders) { o.AfterMX, o.Finish = true, true }) })
+	p.after(4*time.Hour, func() { p.order(func(o *waveOrders) { o.Close = true }) })
+}
+
+func (p *pier) status() WaveStatus {
+	p.t.Helper()
+	value, err := p.QueryWorkflow(QueryStatus)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var s WaveStatus
+	if err := value.Get(&s); err != nil {
+		p.t.Fatal(err)
+	}
+	return s
+}
+
+func (p *pier) run() error {
+	p.ExecuteWorkflow(WaveType, WaveInput{
+		Scope: activities.Scope{Tenant: "contoso", Launch: "20261123-1"}, Parent: "contoso", Name: "wave-01", Plan: p.plan,
+	})
+	if !p.IsWorkflowCompleted() {
+		p.t.Fatal("the wave did not end")
+	}
+	return p.GetWorkflowError()
+}
+
+func TestWaveResendsItsFinalReport(t *testing.T) {
+	p := newPier(t)
+	p.deaf = 2
+	p.life(testRows("wave-01", "ada", "ben", "cleo"))
+	p.after(30*time.Second, func() {
+		if s := p.status(); s.State != migration.Pending || s.Totals.Mailboxes != 3 || p.world.Count("EnsureUsers") != 0 {
+			t.Errorf("before it may begin: %+v", s)
+		}
+	})
+	p.after(2*time.Hour, func() {
+		s := p.status()
+		if len(s.Mailboxes) != 3 || s.Totals.Verified != 3 || s.Mailboxes[0].ID != mailboxID("contoso", "20261123-1", "ada@contoso.com") {
+			t.Errorf("copied: %+v", s)
+		}
+	})
+	if err := p.run(); err != nil {
+		t.Fatal(err)
+	}
+	finals := 0
+	for i, r := range p.reports {
+		if r.Final {
+			finals++
+		}
+		if i > 0 && r.Number <= p.reports[i-1].Number {
+			t.Errorf("report %d came after report %d", r.Number, p.reports[i-1].Number)
+		}
+	}
+	if finals != 3 || len(p.world.Accounts) != 3 {
+		t.Errorf("%d final reports, %d accounts", finals, len(p.world.Accounts))
+	}
+	if !slices.ContainsFunc(p.reports, func(r waveReport) bool { return r.Verified && len(r.Probes) == 1 }) {
+		t.Errorf("no report says that all are verified")
+	}
+}
+
+func TestWaveWaitsForItsDomain(t *testing.T) {
+	p := newPier(t)
+	p.orders.Domains = nil
+	p.life(testRows("wave-01", "ada"))
+	p.after(time.Hour, func() {
+		if p.world.Count("EnsureUsers") != 0 {
+			t.Error("a user was made in a domain that isn't verified")
+		}
+		p.order(func(o *waveOrders) { o.Domains = []string{"contoso.com"} })
+	})
+	if err := p.run(); err != nil {
+		t.Fatal(err)
+	}
+	if p.world.Count("EnsureUsers") != 1 {
+		t.Errorf("%d users made", p.world.Count("EnsureUsers"))
+	}
+}
+
+func TestWaveAsksWhenAMailboxIsSlow(t *testing.T) {
+	p := newPier(t)
+	p.plan.Timing.MailboxLimit = migration.Duration(30 * time.Minute)
+	p.world.Refuse = func(activity, _ string) error {
+		if activity == "MailboxesAnswer" {
+			return fake.Problem(fake.NotYet, "")
+		}
+		return nil
+	}
+	p.life(testRows("wave-01", "ada"))
+	p.after(time.Hour, func() {
+		s := p.status()
+		if s.WaitingCount != 1 || s.Waiting[0].Problem.Kind != "mailbox-slow" || s.Waiting[0].Step != migration.StepUsers {
+			t.Fatalf("waiting %+v", s.Waiting)
+		}
+		p.world.Refuse = nil
+		p.SignalWorkflow(SignalRetry, StepOrder{Step: migration.StepUsers, By: "Grace"})
+	})
+	if err := p.run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWaveWithoutTenantPausesItself(t *testing.T) {
+	p := newPier(t)
+	p.life(testRows("wave-01", "ada"))
+	p.gone = true
+	p.after(30*time.Minute, func() {
+		if s := p.status(); s.State != migration.Paused {
+			t.Errorf("without its tenant it is %s", s.State)
+		}
+		p.gone = false
+	})
+	p.after(2*time.Hour, func() { p.SignalWorkflow(SignalResume, Order{By: "Grace"}) })
+	if err := p.run(); err != nil {
+		t.Fatal(err)
+	}
+	if r := p.reports[len(p.reports)-1]; !r.Final || r.Status.State != migration.Done {
+		t.Errorf("the final report is %+v", r)
+	}
+}
