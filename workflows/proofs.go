@@ -109,6 +109,11 @@ func (t *tenant) byWayOfSource(received []string) string {
 
 // proveTrace: the tenant's own trace shows mail from outside since the change.
 func (t *tenant) proveTrace(ctx workflow.Context, p *migration.Proof) error {
+	if t.s.Traceless != "" { // it may have been granted since
+		if err := t.trace(ctx); err != nil {
+			return err
+		}
+	}
 	if t.s.Traceless != "" {
 		p.State, p.Text = migration.ProofNotObtainable, t.s.Traceless
 		return nil

@@ -232,6 +232,7 @@ func (t *tenant) inspect(ctx workflow.Context, e migration.Endpoint) error {
 // trace asks for message trace early, because a new tenant takes its time to grant it. Without it that proof can't be
 // had, and nothing else is lost.
 func (t *tenant) trace(ctx workflow.Context) error {
+	t.s.Traceless = ""
 	in := activities.DomainInput{Microsoft: t.in.Plan.Microsoft}
 	if err := t.try(ctx, migration.StepSource, "ask for message trace", a.EnsureTrace, in, nil); err != nil {
 		problem := problemOf(err)

@@ -471,3 +471,84 @@ func TestPassingFaultsAreRetried(t *testing.T) {
 		t.Errorf("ended %s", s.State)
 	}
 }
+
+func TestSlowDNSIsWaitedForAndThenAsked(t *testing.T) {
+	for _, c := range []struct {
+		call, kind string
+		step       migration.Step
+	}{
+		{"VerifyDomain contoso.com", "domain-unverified", migration.StepSource},
+		{"ServiceRecords contoso.com", "no-service-records", migration.StepSource},
+		{"Visible TXT", "dns-slow", migration.StepSource},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			b := newBench(t)
+			b.enroll(testRows("wave-01", "ada"))
+			b.world.Refuse = func(activity, what string) error {
+				if activity+" "+what == c.call {
+					return fake.Problem(fake.NotYet, "")
+				}
+				return nil
+			}
+			b.after(9*time.Hour, func() {
+				if s := b.status(); len(s.Waiting) != 0 || s.State != migration.Running {
+					t.Errorf("before the limit: %s, waiting %+v", s.State, s.Waiting)
+				}
+			})
+			b.after(11*time.Hour, func() {
+				s := b.status()
+				if len(s.Waiting) != 1 || s.Waiting[0].Problem.Kind != c.kind || s.Waiting[0].Step != c.step {
+					t.Fatalf("after the limit: waiting %+v", s.Waiting)
+				}
+				b.world.Refuse = nil
+				b.SignalWorkflow(SignalRetry, StepOrder{Step: c.step, By: "Grace"})
+			})
+			b.approve(12 * time.Hour)
+			if err := b.run(); err != nil {
+				t.Fatal(err)
+			}
+			if s := b.status(); s.State != migration.Done {
+				t.Errorf("ended %s", s.State)
+			}
+		})
+	}
+}
+
+func TestRequiredProofThatCannotBeHadAsks(t *testing.T) {
+	for _, call := range []string{"EnsureTrace ", "Trace contoso.com", "SendProbe ada@contoso.com", "FindProbe <probe-1@x>"} {
+		t.Run(call, func(t *testing.T) {
+			b := newBench(t)
+			b.enroll(testRows("wave-01", "ada"))
+			b.world.Refuse = func(activity, what string) error {
+				if activity+" "+what == call {
+					return fake.Problem("no", "it can't be had")
+				}
+				return nil
+			}
+			b.approve(3 * time.Hour)
+			asked := false
+			var look func()
+			look = func() {
+				s := b.status()
+				if len(s.Waiting) > 0 && !asked {
+					asked = true
+					if p := s.Waiting[0].Problem; p.Kind != "proof-not-obtainable" || s.Steps[migration.StepRouting-1].State != migration.Waiting {
+						t.Errorf("%s: waiting %+v", s.State, p)
+					}
+					b.world.Refuse = nil
+					b.SignalWorkflow(SignalRetry, StepOrder{Step: migration.StepRouting, By: "Grace", Reason: "granted now"})
+				}
+				if !s.State.Finished() {
+					b.after(time.Hour, look)
+				}
+			}
+			b.after(time.Hour, look)
+			if err := b.run(); err != nil {
+				t.Fatal(err)
+			}
+			if s := b.status(); !asked || s.State != migration.Done {
+				t.Errorf("asked %v, ended %s: %+v", asked, s.State, s.Proofs)
+			}
+		})
+	}
+}
