@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -61,13 +62,29 @@ func readFetch(d *imapwire.Response, body func(f *fetched, l *imapwire.Literal, 
 		case item == "BODY[]" && body != nil:
 			err = readBody(d, &f, body)
 		case strings.HasPrefix(item, "BODY[HEADER"):
-			f.header, _, err = d.NString()
+			f.header, err = readHeader(d)
 		default:
 			err = d.Skip()
 		}
 		return err
 	})
 	return f, err
+}
+
+// maxHeader is how much is read of a message's header fields; nobody needs more to know it again.
+const maxHeader = 256 << 10
+
+func readHeader(d *imapwire.Response) (string, error) {
+	if c, err := d.Peek(); err != nil || c != '{' {
+		header, _, err := d.NString()
+		return header, err
+	}
+	l, err := d.Literal()
+	if err != nil {
+		return "", err
+	}
+	header, err := io.ReadAll(io.LimitReader(l, maxHeader))
+	return string(header), err
 }
 
 func readBody(d *imapwire.Response, f *fetched, body func(*fetched, *imapwire.Literal, string, bool) error) error {

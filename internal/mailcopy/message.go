@@ -92,29 +92,43 @@ func (m *message) mend() (done func(), err error) {
 		m.head, m.size = mended.Bytes(), int64(mended.Len())
 		return func() {}, nil
 	}
-	file, err := os.CreateTemp("", "mailferry-*")
-	if err != nil {
-		return nil, err
-	}
-	done = func() { file.Close() }
-	if err := os.Remove(file.Name()); err != nil {
-		done()
-		return nil, err
-	}
-	if _, err := io.Copy(&crlfWriter{to: file}, m.reader()); err != nil {
-		done()
-		return nil, err
-	}
-	size, err := file.Seek(0, io.SeekCurrent)
-	if err == nil {
-		_, err = file.Seek(0, io.SeekStart)
-	}
+	file, done, err := spool(m.reader(), func(w io.Writer) io.Writer { return &crlfWriter{to: w} })
 	if err != nil {
 		done()
 		return nil, err
 	}
-	m.head, m.rest, m.size = nil, file, size
+	m.head, m.rest, m.size = nil, file, file.size
 	return done, nil
+}
+
+// spooled is a file without a name, read from its beginning.
+type spooled struct {
+	*os.File
+	size int64
+}
+
+// spool writes what r reads into a file without a name, through the filters; done, which is never nil, releases it.
+func spool(r io.Reader, filters ...func(io.Writer) io.Writer) (file *spooled, done func(), err error) {
+	temporary, err := os.CreateTemp("", "mailferry-*")
+	if err != nil {
+		return nil, func() {}, err
+	}
+	done = func() { temporary.Close() }
+	if err := os.Remove(temporary.Name()); err != nil {
+		return nil, done, err
+	}
+	var w io.Writer = temporary
+	for _, filter := range filters {
+		w = filter(w)
+	}
+	if _, err := io.Copy(w, r); err != nil {
+		return nil, done, err
+	}
+	size, err := temporary.Seek(0, io.SeekCurrent)
+	if err == nil {
+		_, err = temporary.Seek(0, io.SeekStart)
+	}
+	return &spooled{temporary, size}, done, err
 }
 
 // crlfWriter writes a carriage return before every line feed that has none.

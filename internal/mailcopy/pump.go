@@ -222,28 +222,28 @@ func (u *pump) isPending(uid uint32) bool {
 // data takes a FETCH response. Flags and date are asked for before the body and mostly come so; where they don't, the body
 // is kept until they have.
 func (u *pump) data(d *imapwire.Response) error {
-	var early []byte
-	var have, sent bool
+	var early io.Reader
+	var size int64
+	release := func() {}
+	defer func() { release() }()
 	f, err := readFetch(d, func(f *fetched, l *imapwire.Literal, text string, ok bool) error {
 		if !ok {
 			return nil
 		}
 		var body io.Reader = strings.NewReader(text)
-		size := int64(len(text))
+		size = int64(len(text))
 		if l != nil {
 			body, size = l, l.Size
 		}
 		if f.uid != 0 && f.date != "" && f.flags != nil {
-			sent = true
 			return u.message(*f, body, size)
 		}
-		var err error
-		early, err = io.ReadAll(body)
-		have = true
+		file, done, err := spool(body)
+		early, release = file, done
 		return err
 	})
-	if err == nil && have && !sent && f.uid != 0 {
-		err = u.message(f, strings.NewReader(string(early)), int64(len(early)))
+	if err == nil && early != nil && f.uid != 0 {
+		err = u.message(f, early, size)
 	}
 	return err
 }

@@ -40,6 +40,7 @@ func play(t *testing.T, name string) string {
 			return
 		}
 		defer conn.Close()
+		l.Close() // another try fails at once
 		conn.SetDeadline(time.Now().Add(10 * time.Second))
 		r := bufio.NewReader(conn)
 		for line := range strings.Lines(string(text)) {
@@ -63,7 +64,7 @@ func play(t *testing.T, name string) string {
 func encodeBrackets(line string) string {
 	before, rest, ok := strings.Cut(line, "[")
 	inner, after, closed := strings.Cut(rest, "]")
-	if !ok || !closed {
+	if !ok || !closed || inner == "" {
 		return line
 	}
 	plain := strings.NewReplacer("^", "\x01", "~", "\x00").Replace(inner)
