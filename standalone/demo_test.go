@@ -15,8 +15,11 @@ var lastLine = regexp.MustCompile(`^(\d+) of (\d+) messages accounted for, 0 los
 // checkEnd waits for the demo's own end and checks its last line.
 func checkEnd(t *testing.T, c *command) {
 	t.Helper()
+	const most = 5 * time.Minute
+	stop := time.AfterFunc(most, func() { _ = c.Process.Kill() })
+	defer stop.Stop()
 	if err := c.Wait(); err != nil {
-		t.Fatalf("the demo ended with %v:\n%s", err, c.printed())
+		t.Fatalf("the demo ended with %v (it has %s):\n%s", err, most, c.printed())
 	}
 	lines := strings.Split(strings.TrimSpace(c.printed()), "\n")
 	found := lastLine.FindStringSubmatch(lines[len(lines)-1])

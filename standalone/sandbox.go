@@ -12,7 +12,8 @@ import (
 	"github.com/mailferry/mailferry/internal/sandbox"
 )
 
-// worldFlags say how large the simulated world is.
+// worldFlags say how large the simulated world is when it is made; zero values are the default, or what an existing
+// world was made with.
 type worldFlags struct {
 	seed      uint64
 	mailboxes int
@@ -22,11 +23,11 @@ type worldFlags struct {
 }
 
 func (w *worldFlags) flags(f *pflag.FlagSet) {
-	f.Uint64Var(&w.seed, "seed", 1, "seed of the simulated mail; the same seed makes the same world")
-	f.IntVar(&w.mailboxes, "mailboxes", 5, "mailboxes of the simulated organisation")
-	f.IntVar(&w.messages, "messages", 1200, "messages in them when the migration begins")
-	f.IntVar(&w.arrivals, "arrivals", 24, "messages that still arrive from outside while it runs")
-	f.DurationVar(&w.every, "arrive-every", 2500*time.Millisecond, "pause between two arrivals")
+	f.Uint64Var(&w.seed, "seed", 0, "seed of the simulated mail; the same seed makes the same world (default 1)")
+	f.IntVar(&w.mailboxes, "mailboxes", 0, "mailboxes of the simulated organisation (default 5)")
+	f.IntVar(&w.messages, "messages", 0, "messages in them when the migration begins (default 1200)")
+	f.IntVar(&w.arrivals, "arrivals", 0, "messages that still arrive from outside while it runs; -1 is none (default 20)")
+	f.DurationVar(&w.every, "arrive-every", 0, "pause between two arrivals (default 2.5s)")
 }
 
 func (w *worldFlags) options(dir string) sandbox.Options {

@@ -57,7 +57,7 @@ func (w *World) zones() []string {
 		lines := head(domain)
 		lines = append(lines,
 			fmt.Sprintf("%s. %d IN MX 10 %s.", domain, o.TTL, w.sourceHost()),
-			fmt.Sprintf("%s. 60 IN TXT \"v=spf1 mx -all\"", domain),
+			fmt.Sprintf("%s. %d IN TXT \"v=spf1 mx -all\"", domain, o.TTL),
 			fmt.Sprintf("_dmarc.%s. 60 IN TXT \"v=DMARC1; p=none; rua=mailto:postmaster@%s\"", domain, domain),
 			fmt.Sprintf("mail.%s. 60 IN A 127.0.0.1", domain),
 		)
