@@ -89,7 +89,11 @@ func (t *tenant) accepted() []string {
 	return all
 }
 
-// digest is the SHA-256, in hex, of the JSON of what is approved, which has its fields and lists in a fixed order.
+// digestSize is how many octets of the hash make a digest: 80 bits, which people can still read out and compare.
+const digestSize = 10
+
+// digest is the beginning of the SHA-256, in hex, of the JSON of what is approved, which has its fields and lists in a
+// fixed order.
 func (g *Gate) digest() string {
 	canonical := encode(struct {
 		Domains  []string           `json:"domains"`
@@ -97,7 +101,7 @@ func (g *Gate) digest() string {
 		Accepted []string           `json:"accepted"`
 	}{g.Domains, g.Changes, g.Accepted})
 	sum := sha256.Sum256(canonical)
-	return hex.EncodeToString(sum[:])
+	return hex.EncodeToString(sum[:digestSize])
 }
 
 // askAtGate shows the gate until a person approves, or until what it says may not hold any more.

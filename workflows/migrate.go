@@ -216,7 +216,7 @@ func (m *mailbox) verify() error {
 		Endpoint: m.in.Endpoint, Mailbox: m.in.Mailbox, Door: m.in.Door, Rules: m.in.Rules, AddOnly: m.addOnly(), State: s.Copy,
 	}
 	if !whole {
-		in.State = part(s.Copy, p.Changed)
+		in.State = s.Copy.Part(p.Changed)
 	}
 	var out migration.Verification
 	if err := m.call(m.heavily("recount and compare both sides"), a.Verify, in, &out); err != nil {
@@ -243,26 +243,10 @@ func mergeFolders(all, some []migration.FolderAccount) []migration.FolderAccount
 	return all
 }
 
-// part is the state with only the named folders.
-func part(s migration.MailboxState, folders []string) migration.MailboxState {
-	some := migration.MailboxState{MaxMessage: s.MaxMessage}
-	for _, f := range s.Folders {
-		if slices.Contains(folders, f.Source) {
-			some.Folders = append(some.Folders, f)
-		}
-	}
-	for _, r := range s.Refusals {
-		if slices.Contains(folders, r.Folder) {
-			some.Refusals = append(some.Refusals, r)
-		}
-	}
-	return some
-}
-
 func (m *mailbox) copyInput(folders []string) activities.CopyInput {
 	return activities.CopyInput{
 		Scope: m.in.Scope, Endpoint: m.in.Endpoint, Mailbox: m.in.Mailbox, Door: m.in.Door, Rules: m.in.Rules,
-		State: part(m.s.Copy, folders), Changed: folders, AddOnly: m.addOnly(), Since: m.s.PassBegan,
+		State: m.s.Copy.Part(folders), Changed: folders, AddOnly: m.addOnly(), Since: m.s.PassBegan,
 		SourceHosts: m.in.SourceHosts, Heartbeat: m.timing.Heartbeat,
 	}
 }

@@ -93,7 +93,8 @@ func (d *directory) token(ctx context.Context, m migration.Microsoft, h *held) (
 	return token, nil
 }
 
-// call makes one call with the tenant's client.
+// call makes one call with the tenant's client. Its result counts even beside an error: a user may have been created
+// before what followed failed.
 func call[T any](d *directory, m migration.Microsoft, do func(*m365.Client) (T, error)) (T, error) {
 	var none T
 	t, err := d.tenant(m)
@@ -101,10 +102,7 @@ func call[T any](d *directory, m migration.Microsoft, do func(*m365.Client) (T, 
 		return none, err
 	}
 	result, err := do(t.client)
-	if err != nil {
-		return none, t.held.clean(err)
-	}
-	return result, nil
+	return result, t.held.clean(err)
 }
 
 // EnsureUser implements activities.Directory.
