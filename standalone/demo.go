@@ -89,6 +89,8 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.stop()) }()
+	ctx, cancel := m.until(ctx)
+	defer cancel()
 	fmt.Fprintf(d.out, "Temporal  %s\nWeb UI    %s\n", m.server.Address, m.server.UI)
 	p, rows, err := readFiles(planPath, csvPath, key.public)
 	if err != nil {
@@ -100,8 +102,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}
 	if !d.exit {
 		fmt.Fprintf(d.out, "\nThe Web UI stays up at %s until Ctrl-C.\n%s\n", m.server.UI, verdict)
-		<-ctx.Done()
-		return nil
+		return waitForEnd(ctx)
 	}
 	fmt.Fprintln(d.out, verdict)
 	if !verdict.closes() {

@@ -29,14 +29,15 @@ type follower struct {
 	view     view
 	// answers are the lines a person types; nil where nobody can.
 	answers <-chan string
+	speed   speed
 	// decided is the digest that was approved or put to a person last.
 	decided string
 }
 
 // view is where progress is shown.
 type view interface {
-	// status shows how it stands.
-	status(operator.Status, []operator.Live)
+	// status shows how it stands, and how fast messages arrive.
+	status(s operator.Status, live []operator.Live, speed string)
 	// gate shows what is to be approved and asks; from then on nothing is drawn over it until the next status.
 	gate(operator.Status)
 	// note shows one line.
@@ -66,17 +67,18 @@ func (d *demo) follow(ctx context.Context, o *operator.Operator, tenant string) 
 		case <-time.After(look):
 		}
 	}
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
 func (f *follower) show(ctx context.Context, status operator.Status) {
+	f.speed.add(time.Now(), status.Totals.Account)
 	if status.Gate == nil {
 		live, err := f.operator.Copying(ctx, status, 5)
 		if err != nil {
 			live = nil
 		}
 		f.decided = ""
-		f.view.status(status, live)
+		f.view.status(status, live, f.speed.String())
 		return
 	}
 	switch digest := status.Gate.Digest; {
@@ -161,10 +163,13 @@ type lines struct {
 	last string
 }
 
-func (l *lines) status(s operator.Status, _ []operator.Live) {
+func (l *lines) status(s operator.Status, _ []operator.Live, speed string) {
 	line := show.Line(s, show.Options{})
 	if _, text, _ := strings.Cut(line, " "); text != l.last {
 		l.last = text
+		if speed != "" {
+			line += ", " + speed
+		}
 		fmt.Fprintln(l.out, line)
 	}
 }
@@ -194,11 +199,14 @@ func (t *terminal) options() show.Options {
 	return show.Options{Width: width, Color: true}
 }
 
-func (t *terminal) status(s operator.Status, live []operator.Live) {
+func (t *terminal) status(s operator.Status, live []operator.Live, speed string) {
 	if t.screen == nil {
 		t.screen = show.Open(t.file)
 	}
 	var text strings.Builder
+	if speed != "" {
+		fmt.Fprintf(&text, "%s\n\n", speed)
+	}
 	if show.Status(&text, s, live, t.options()) == nil {
 		t.screen.Draw(text.String())
 	}

@@ -82,6 +82,19 @@ func (m *machine) up(ctx context.Context, p place, keys seal.Keyring, logger *sl
 	return nil
 }
 
+// until returns a context that ends with ctx, and with the worker's error as its cause when the worker ends by itself.
+func (m *machine) until(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case err := <-m.worker.Failed():
+			cancel(fmt.Errorf("the worker ended by itself: %w", err))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
 // stop ends what was started, in the opposite order.
 func (m *machine) stop() error {
 	if m.worker != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,12 +37,22 @@ its key alone opens the sealed passwords.`,
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "Temporal  %s\nWeb UI    %s\nsealTo:   %s\nCtrl-C ends it; the same command goes on.\n", m.server.Address, m.server.UI, key.public)
-			<-c.Context().Done()
-			return m.stop()
+			ctx, cancel := m.until(c.Context())
+			defer cancel()
+			return errors.Join(waitForEnd(ctx), m.stop())
 		},
 	}
 	p.flags(c.Flags(), "data/serve")
 	return c
+}
+
+// waitForEnd waits for Ctrl-C, which is no error, or for whatever else ends ctx, which is.
+func waitForEnd(ctx context.Context) error {
+	<-ctx.Done()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
 
 // keyPair is the workers' key pair.
