@@ -40,7 +40,7 @@ func TestDemoSurvivesKills(t *testing.T) {
 	args := append([]string{"demo", "--data", data, "--approve", "auto", "--exit"}, flags...)
 	for kill := range 3 {
 		c := run(t, args...)
-		time.Sleep(4*time.Second + time.Duration(rand.Int64N(int64(16*time.Second))))
+		time.Sleep(3*time.Second + time.Duration(rand.Int64N(int64(12*time.Second))))
 		if err := c.Process.Kill(); err != nil {
 			t.Fatalf("kill %d: the demo had ended: %v\n%s", kill+1, err, c.printed())
 		}

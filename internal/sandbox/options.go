@@ -28,7 +28,7 @@ type Options struct {
 	// values mean none at all.
 	Arrivals, AfterMX int
 	Every             time.Duration
-	// TTL is the MX record's at the beginning, NewTTL the one that the plan wants before the change, in seconds; 8
+	// TTL is the MX record's at the beginning, NewTTL the one that the plan wants before the change, in seconds; 12
 	// and 2 if zero. Negative is how long the resolvers remember that something isn't there, 2 s if zero.
 	TTL, NewTTL, Negative uint32
 	// Delays are how long the tenant takes for things; see [DefaultDelays].
@@ -64,7 +64,7 @@ func (o Options) withDefaults() Options {
 	o.Arrivals, o.Every = max(cmp.Or(o.Arrivals, 20), 0), cmp.Or(o.Every, 2500*time.Millisecond)
 	o.AfterMX = min(max(cmp.Or(o.AfterMX, o.Arrivals/4), 0), o.Arrivals)
 	o.Waves = min(cmp.Or(o.Waves, 1), o.Mailboxes)
-	o.TTL, o.NewTTL, o.Negative = cmp.Or(o.TTL, 8), cmp.Or(o.NewTTL, 2), cmp.Or(o.Negative, 2)
+	o.TTL, o.NewTTL, o.Negative = cmp.Or(o.TTL, 12), cmp.Or(o.NewTTL, 2), cmp.Or(o.Negative, 2)
 	if o.Delays == nil {
 		delays := DefaultDelays()
 		o.Delays = &delays

@@ -129,7 +129,7 @@ timing:
   dnsLimit: 2m
   delta: 5s
   deltaAfterMX: 2s
-  quiet: 6s
+  quiet: 12s
   quietLimit: 5m
   report: 1s
   resend: 5s
