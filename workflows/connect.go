@@ -39,7 +39,7 @@ func (w *wave) start(ctx workflow.Context, rows []*row) ([]outcome, error) {
 	futures := make([]workflow.ChildWorkflowFuture, len(rows))
 	for i, r := range rows {
 		ctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-			WorkflowID:            mailboxID(w.scope.Tenant, w.scope.Launch, r.Address),
+			WorkflowID:            MailboxID(w.scope.Tenant, w.scope.Launch, r.Address),
 			TaskQueue:             activities.MigrateQueue,
 			ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 			TypedSearchAttributes: attributes(w.scope, migration.StepMigrate),
@@ -65,7 +65,7 @@ func (w *wave) start(ctx workflow.Context, rows []*row) ([]outcome, error) {
 		case errors.As(err, &already):
 			outcomes[i].Problem = &migration.Problem{
 				Kind: "already-started", Text: fmt.Sprintf("a workflow for %s runs already", r.Address),
-				Remedy: "stop the workflow " + mailboxID(w.scope.Tenant, w.scope.Launch, r.Address) + " and retry the step",
+				Remedy: "stop the workflow " + MailboxID(w.scope.Tenant, w.scope.Launch, r.Address) + " and retry the step",
 			}
 		default:
 			outcomes[i].Problem = problemOf(err)

@@ -235,7 +235,7 @@ func (m *mailbox) state() (migration.State, migration.Step) {
 func (m *mailbox) status() MailboxStatus {
 	s := &m.s
 	status := MailboxStatus{
-		Address: m.in.Mailbox.Address, ID: mailboxID(m.in.Scope.Tenant, m.in.Scope.Launch, m.in.Mailbox.Address),
+		Address: m.in.Mailbox.Address, ID: MailboxID(m.in.Scope.Tenant, m.in.Scope.Launch, m.in.Mailbox.Address),
 		Doing: m.word(), Passes: s.Passes, LastPass: s.LastPass, Account: s.Copy.Account(), RefusalCount: s.Copy.RefusalCount,
 		Verification: s.Verification, Problem: s.Problem, AddOnly: m.addOnly(),
 	}

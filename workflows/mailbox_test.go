@@ -35,7 +35,7 @@ func newCabin(t *testing.T) *cabin {
 	c := &cabin{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t, world: fake.New()}
 	c.world.Register(c.TestWorkflowEnvironment)
 	Register(c.TestWorkflowEnvironment)
-	c.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: mailboxID("contoso", "20261123-1", "ada@contoso.com"), TaskQueue: "migrate"})
+	c.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: MailboxID("contoso", "20261123-1", "ada@contoso.com"), TaskQueue: "migrate"})
 	c.OnSignalExternalWorkflow(mock.Anything, "wave", "", signalReport, mock.Anything).Return(
 		func(_, _, _, _ string, arg any) error {
 			if c.gone {

@@ -139,10 +139,11 @@ type mailboxReport struct {
 	Final        bool               `json:"final,omitempty"`
 }
 
-// waveID and mailboxID are the workflow IDs.
-func waveID(tenant, launch, wave string) string { return tenant + "/" + launch + "/" + wave }
+// WaveID is the workflow ID of a tenant's wave.
+func WaveID(tenant, launch, wave string) string { return tenant + "/" + launch + "/" + wave }
 
-func mailboxID(tenant, launch, address string) string {
+// MailboxID is the workflow ID of a tenant's mailbox. An address that is too long for a workflow ID is hashed.
+func MailboxID(tenant, launch, address string) string {
 	const limit = 190
 	if len(address) > limit {
 		sum := sha256.Sum256([]byte(address))

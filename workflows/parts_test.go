@@ -87,7 +87,7 @@ func TestDecodeIsStrict(t *testing.T) {
 func TestMailboxIDFits(t *testing.T) {
 	tenant := strings.Repeat("t", 40)
 	for _, address := range []string{"ada@contoso.com", strings.Repeat("a", 190) + "@contoso.com", strings.Repeat("ä", 300)} {
-		if id := mailboxID(tenant, "20261123-99", address); len(id) > 255 || !strings.HasPrefix(id, tenant+"/20261123-99/mailbox/") {
+		if id := MailboxID(tenant, "20261123-99", address); len(id) > 255 || !strings.HasPrefix(id, tenant+"/20261123-99/mailbox/") {
 			t.Errorf("%d bytes: %s", len(id), id)
 		}
 	}

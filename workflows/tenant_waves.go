@@ -96,7 +96,7 @@ func (t *tenant) order(ctx workflow.Context) {
 	}
 }
 
-func (t *tenant) waveID(w *tenantWave) string { return waveID(t.scope.Tenant, t.scope.Launch, w.Name) }
+func (t *tenant) waveID(w *tenantWave) string { return WaveID(t.scope.Tenant, t.scope.Launch, w.Name) }
 
 // check looks for waves that ended without a report.
 func (t *tenant) check(ctx workflow.Context) {

@@ -180,7 +180,7 @@ func (w *wave) order(ctx workflow.Context) {
 		r := w.s.Rows[i]
 		sent[n] = w.wanted(i)
 		sent[n].Number = r.Told.Number + 1
-		futures[n] = workflow.SignalExternalWorkflow(ctx, mailboxID(w.scope.Tenant, w.scope.Launch, r.Address), "", signalOrders, sent[n])
+		futures[n] = workflow.SignalExternalWorkflow(ctx, MailboxID(w.scope.Tenant, w.scope.Launch, r.Address), "", signalOrders, sent[n])
 	}
 	for n, i := range places {
 		r, err := w.s.Rows[i], futures[n].Get(ctx, nil)
@@ -205,7 +205,7 @@ func (w *wave) lose(r *row, why string) {
 	r.State = migration.Failed
 	r.Problem = &migration.Problem{
 		Kind: "mailbox-ended",
-		Text: fmt.Sprintf("the workflow %s ended without a report: %s", mailboxID(w.scope.Tenant, w.scope.Launch, r.Address), why),
+		Text: fmt.Sprintf("the workflow %s ended without a report: %s", MailboxID(w.scope.Tenant, w.scope.Launch, r.Address), why),
 		Remedy: "see in the Web UI why; if it has been started again there, retry the step; otherwise skip the step for this mailbox, " +
 			"which leaves it out",
 	}
@@ -309,7 +309,7 @@ func of(mailbox string) string {
 
 // handOn gives an order about a step to the mailbox that waits.
 func (w *wave) handOn(name string, o StepOrder, r *row) {
-	id := mailboxID(w.scope.Tenant, w.scope.Launch, r.Address)
+	id := MailboxID(w.scope.Tenant, w.scope.Launch, r.Address)
 	w.busy++
 	workflow.Go(w.base, func(ctx workflow.Context) {
 		defer func() { w.busy-- }()

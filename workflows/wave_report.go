@@ -168,7 +168,7 @@ func (w *wave) count(step migration.Step) stepCount {
 // status answers the query, with the mailboxes where they are asked for.
 func (w *wave) status(mailboxes bool) WaveStatus {
 	s := WaveStatus{
-		Name: w.in.Name, ID: waveID(w.scope.Tenant, w.scope.Launch, w.in.Name), State: w.state(), Totals: w.totals(),
+		Name: w.in.Name, ID: WaveID(w.scope.Tenant, w.scope.Launch, w.in.Name), State: w.state(), Totals: w.totals(),
 	}
 	s.Waiting = w.waiting()
 	s.WaitingCount = len(s.Waiting)
@@ -251,7 +251,7 @@ func (w *wave) totals() Totals {
 // mailbox is a row as the status shows it.
 func (w *wave) mailbox(r *row) MailboxStatus {
 	m := MailboxStatus{
-		Address: r.Address, ID: mailboxID(w.scope.Tenant, w.scope.Launch, r.Address), State: r.State, Step: r.Stage.step(),
+		Address: r.Address, ID: MailboxID(w.scope.Tenant, w.scope.Launch, r.Address), State: r.State, Step: r.Stage.step(),
 		Doing: r.Note, Problem: r.Problem,
 	}
 	if !r.started() && r.State == migration.Running && w.idle() {
@@ -290,7 +290,7 @@ func (w *wave) check(ctx workflow.Context) {
 	for window := range slices.Chunk(rows, checkWindow) {
 		in := activities.ClosedChildrenInput{}
 		for _, r := range window {
-			in.IDs = append(in.IDs, mailboxID(w.scope.Tenant, w.scope.Launch, r.Address))
+			in.IDs = append(in.IDs, MailboxID(w.scope.Tenant, w.scope.Launch, r.Address))
 		}
 		var out activities.ClosedChildrenOutput
 		options := w.light(ctx, usual, fmt.Sprintf("see whether %d mailboxes still run", len(window)))

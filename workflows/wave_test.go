@@ -34,7 +34,7 @@ func newPier(t *testing.T) *pier {
 	p := &pier{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t, world: fake.New(), plan: testPlan()}
 	p.world.Register(p.TestWorkflowEnvironment)
 	Register(p.TestWorkflowEnvironment)
-	p.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: waveID("contoso", "20261123-1", "wave-01"), TaskQueue: "migrate"})
+	p.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: WaveID("contoso", "20261123-1", "wave-01"), TaskQueue: "migrate"})
 	p.OnSignalExternalWorkflow(mock.Anything, "contoso", "", signalReport, mock.Anything).Return(
 		func(_, _, _, _ string, arg any) error {
 			if p.gone {
@@ -112,7 +112,7 @@ func TestWaveResendsItsFinalReport(t *testing.T) {
 	})
 	p.after(2*time.Hour, func() {
 		s := p.status()
-		if len(s.Mailboxes) != 3 || s.Totals.Verified != 3 || s.Mailboxes[0].ID != mailboxID("contoso", "20261123-1", "ada@contoso.com") {
+		if len(s.Mailboxes) != 3 || s.Totals.Verified != 3 || s.Mailboxes[0].ID != MailboxID("contoso", "20261123-1", "ada@contoso.com") {
 			t.Errorf("copied: %+v", s)
 		}
 	})
