@@ -112,8 +112,10 @@ func (t *tenant) askAtGate(ctx workflow.Context, g *Gate) error {
 			t.record("", "the gate is another, because "+t.difference(g))
 		}
 		t.s.Gate = g
-		t.set(migration.StepCutover, migration.Waiting, "waits for approval of "+g.Digest)
 	}
+	// A new run finds the gate standing, and the step as one that has only begun.
+	t.set(migration.StepCutover, migration.Waiting, "waits for approval of "+g.Digest)
+	t.step(migration.StepCutover).Since = t.s.Gate.Since
 	t.says("")
 	accepted := t.s.Gate.Accepted
 	return t.await(ctx, func() bool {
