@@ -64,7 +64,7 @@ func newRoot(began *bool) *cobra.Command {
 	s.connection.flags(root.PersistentFlags())
 	root.SetUsageTemplate(usage(root.UsageTemplate()))
 	root.AddCommand(
-		s.keygen(), s.check(), s.launch(),
+		s.keygen(), s.check(), s.script(), s.launch(),
 		s.status(), s.report(),
 		s.approve(), s.reject(),
 		s.retryStep(), s.skipStep(), s.pause(), s.resume(), s.syncNow(), s.exclude(), s.restart(), s.abort(),
