@@ -43,21 +43,24 @@ type comparison struct {
 	// messages is how many there are to account for: those at the source and those that outside senders brought
 	// straight to the target.
 	messages, accounted, lost, duplicated int
-	faults                                []string
+	// misfiled are messages at the target in another folder than the rest of their source folder.
+	misfiled int
+	faults   []string
 }
 
 func (c *comparison) String() string {
 	return fmt.Sprintf("%d of %d messages accounted for, %d lost, %d duplicated", c.accounted, c.messages, c.lost, c.duplicated)
 }
 
-// closes reports whether nothing is missing and nothing is there twice.
+// closes reports whether nothing is missing, nothing is there twice, and nothing lies in the wrong folder.
 func (c *comparison) closes() bool {
-	return c.accounted == c.messages && c.lost == 0 && c.duplicated == 0 && c.messages > 0
+	return c.accounted == c.messages && c.lost == 0 && c.duplicated == 0 && c.misfiled == 0 && c.messages > 0
 }
 
 // mailbox compares one mailbox. direct are the messages that were delivered to the target without ever having been at
 // the source, by their time of arrival and Message-ID.
 func (c *comparison) mailbox(name string, source, target reading, direct []string, refused []migration.Refusal) {
+	c.folders(name, source, target)
 	have := map[string]int{}
 	brief := map[string][]string{}
 	for _, m := range target {
@@ -102,6 +105,40 @@ func (c *comparison) mailbox(name string, source, target reading, direct []strin
 			have[m.key]--
 			c.duplicated++
 			c.fault("%s: message %d of %q at the target stands there once too often (%s)", name, m.uid, m.folder, readable(m.key))
+		}
+	}
+}
+
+// folders checks that what lies together at the source lies together at the target. Messages that are not the only ones
+// of their kind can't be told apart and are left out.
+func (c *comparison) folders(name string, source, target reading) {
+	alone := func(r reading) map[string]string {
+		where, twice := map[string]string{}, map[string]bool{}
+		for _, m := range r {
+			_, seen := where[m.key]
+			twice[m.key] = twice[m.key] || seen
+			where[m.key] = m.folder
+		}
+		for key := range twice {
+			if twice[key] {
+				delete(where, key)
+			}
+		}
+		return where
+	}
+	from, to := alone(source), alone(target)
+	home := map[string]string{}
+	for _, m := range source {
+		at, arrived := to[m.key]
+		if _, unique := from[m.key]; !unique || !arrived {
+			continue
+		}
+		if home[m.folder] == "" {
+			home[m.folder] = at
+		}
+		if home[m.folder] != at {
+			c.misfiled++
+			c.fault("%s: message %d of %q is in %q at the target, and others of its folder in %q", name, m.uid, m.folder, at, home[m.folder])
 		}
 	}
 }

@@ -32,18 +32,20 @@ var token = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z
 // checkSecrets looks for every password and token of a demo in everything that it left behind: the database file, the
 // histories as they would be exported, the logs, the report and the archive, and the notices as they were delivered.
 // Only the inputs (the CSV) and the simulated world itself hold secrets.
-func checkSecrets(t *testing.T, data string) {
+func checkSecrets(t *testing.T, dir string) {
 	t.Helper()
-	secrets := demoSecrets(t, data)
+	secrets := demoSecrets(t, dir)
 	if len(secrets) < 8 {
 		t.Fatalf("only %d secrets are known; the search would prove little", len(secrets))
 	}
 	places := map[string][]byte{}
-	readPlaces(t, data, places)
-	exportHistories(t, data, places)
-	readNotices(t, data, places)
-	openBoxes(t, data, places, secrets)
+	readPlaces(t, dir, places)
+	exportHistories(t, dir, places)
+	readNotices(t, dir, places)
+	openBoxes(t, dir, places, secrets)
+	control := false
 	for place, content := range places {
+		control = control || strings.HasPrefix(place, "payloads") && bytes.Contains(content, []byte("Harbour Trading"))
 		for name, secret := range secrets {
 			for _, form := range [][]byte{secret, []byte(base64.StdEncoding.EncodeToString(secret))} {
 				if bytes.Contains(content, form) {
@@ -55,14 +57,17 @@ func checkSecrets(t *testing.T, data string) {
 			t.Errorf("%s holds a token", place)
 		}
 	}
+	if !control {
+		t.Error("not even the organisation's name was found in the histories; the search is blind")
+	}
 	t.Logf("%d secrets looked for in %d places", len(secrets), len(places))
 }
 
 // demoSecrets collects the passwords of the CSV and the plan's secret files.
-func demoSecrets(t *testing.T, data string) map[string][]byte {
+func demoSecrets(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	secrets := map[string][]byte{}
-	file, err := os.Open(filepath.Join(data, "mailboxes.csv"))
+	file, err := os.Open(filepath.Join(dir, "mailboxes.csv"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +91,7 @@ func demoSecrets(t *testing.T, data string) map[string][]byte {
 			}
 		}
 	}
-	plan, err := os.ReadFile(filepath.Join(data, "plan.yaml"))
+	plan, err := os.ReadFile(filepath.Join(dir, "plan.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,9 +107,9 @@ func demoSecrets(t *testing.T, data string) map[string][]byte {
 
 // openBoxes opens every sealed secret that stands anywhere, the users' first passwords among them, with the workers' key,
 // so that they too are looked for in the clear.
-func openBoxes(t *testing.T, data string, places, secrets map[string][]byte) {
+func openBoxes(t *testing.T, dir string, places, secrets map[string][]byte) {
 	t.Helper()
-	pair, err := workerKey(place{data: data})
+	pair, err := workerKey(place{data: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,13 +128,13 @@ func openBoxes(t *testing.T, data string, places, secrets map[string][]byte) {
 }
 
 // readPlaces reads every file of the demo but its inputs, the key and the simulated world.
-func readPlaces(t *testing.T, data string, places map[string][]byte) {
+func readPlaces(t *testing.T, dir string, places map[string][]byte) {
 	t.Helper()
-	err := filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		name, _ := filepath.Rel(data, path)
+		name, _ := filepath.Rel(dir, path)
 		if entry.IsDir() {
 			if filepath.Dir(name) == "world" && entry.Name() != "archive" {
 				return fs.SkipDir
@@ -160,10 +165,10 @@ func readPlaces(t *testing.T, data string, places map[string][]byte) {
 }
 
 // exportHistories reads every workflow's history from the demo's database, as JSON.
-func exportHistories(t *testing.T, data string, places map[string][]byte) {
+func exportHistories(t *testing.T, dir string, places map[string][]byte) {
 	t.Helper()
 	port, ui, _ := ports(t)
-	server, err := embedded.Start(t.Context(), embedded.Options{Dir: filepath.Join(data, "temporal"), Port: port, UIPort: ui, Namespace: client.DefaultNamespace})
+	server, err := embedded.Start(t.Context(), embedded.Options{Dir: filepath.Join(dir, "temporal"), Port: port, UIPort: ui, Namespace: client.DefaultNamespace})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,17 +196,39 @@ func exportHistories(t *testing.T, data string, places map[string][]byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		places["history of "+run.Execution.WorkflowId+" "+run.Execution.RunId] = text
+		name := "history of " + run.Execution.WorkflowId + " " + run.Execution.RunId
+		places[name] = text
+		places["payloads in the "+name] = payloads(t, text)
 	}
 	if len(list.Executions) < 7 {
 		t.Errorf("only %d histories, want those of a tenant, a wave and its mailboxes", len(list.Executions))
 	}
 }
 
-// readNotices reads the notices that users were sent, from both sides' inboxes.
-func readNotices(t *testing.T, data string, places map[string][]byte) {
+// payload finds the payloads in an exported history, which are in base64.
+var payload = regexp.MustCompile(`"data":\s*"([A-Za-z0-9+/]+=*)"`)
+
+// payloads decodes what an exported history holds in base64, where nothing could be found.
+func payloads(t *testing.T, history []byte) []byte {
 	t.Helper()
-	world, err := sandbox.Open(t.Context(), sandbox.Options{Dir: filepath.Join(data, "world")})
+	var all []byte
+	for _, found := range payload.FindAllSubmatch(history, -1) {
+		decoded, err := base64.StdEncoding.DecodeString(string(found[1]))
+		if err != nil {
+			t.Fatalf("a payload is not in base64: %v", err)
+		}
+		all = append(append(all, decoded...), '\n')
+	}
+	if len(all) == 0 {
+		t.Error("a history without payloads was exported; nothing could be found in it")
+	}
+	return all
+}
+
+// readNotices reads the notices that users were sent, from both sides' inboxes.
+func readNotices(t *testing.T, dir string, places map[string][]byte) {
+	t.Helper()
+	world, err := sandbox.Open(t.Context(), sandbox.Options{Dir: filepath.Join(dir, "world")})
 	if err != nil {
 		t.Fatal(err)
 	}
