@@ -143,7 +143,8 @@ func (u *pump) answered(s *imapwire.Status, err error, r migration.Refusal, when
 		return
 	}
 	r.Words = s.Words
-	switch judge(s) {
+	judged := judge(s)
+	switch judged {
 	case refusesAll:
 		u.fail(fmt.Errorf("appending to the target: %w", err), &r)
 		return
@@ -156,6 +157,11 @@ func (u *pump) answered(s *imapwire.Status, err error, r migration.Refusal, when
 	}
 	r.Kind = "refused"
 	u.engine.refuse(u.ledger, r)
+	if judged == refusesMessage {
+		if problem := u.doubt(u.ledger, r, true); problem != nil {
+			u.despair(problem)
+		}
+	}
 	u.mu.Lock()
 	u.refusals++
 	many := u.refusals >= refusalsInARow
@@ -171,6 +177,7 @@ func (u *pump) appended(s *imapwire.Status, r migration.Refusal, when int64, fla
 	if s.Code == "APPENDUID" {
 		fmt.Sscanf(s.Arg, "%d %d", &validity, &uid)
 	}
+	u.trust(targetSide)
 	known := uid != 0 && (validity == u.to.uidValidity || u.to.uidValidity == 0)
 	if flagged && u.tgt.exchange {
 		u.ledger.mark(r.UID)

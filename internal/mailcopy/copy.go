@@ -42,7 +42,11 @@ type engine struct {
 	limit    int64 // 0 is unknown
 	// unreadable is the first folder that could not be opened; it is told when the others are done.
 	unreadable error
-	stop       error // why nothing new may be begun
+	// doubts are the refusals of this call that may be the server's state, by side; rows are how many there were in a row.
+	doubts [2][]doubted
+	rows   [2]int
+	denied [2]bool
+	stop   error // why nothing new may be begun
 }
 
 // Copy runs one slice of a pass over a mailbox: it brings the target folders up to the source's. It returns what
@@ -213,6 +217,7 @@ func (e *engine) run() ([]string, error) {
 		return names(jobs), classify(err)
 	}
 	err = e.work(first, jobs)
+	e.withdraw()
 	if e.o.Poison != nil {
 		return e.o.Folders, err
 	}

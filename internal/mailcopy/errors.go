@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,17 +88,10 @@ const (
 	refusesFull
 )
 
-// judge reads a refusal of an APPEND. What it doesn't know is the message's fault: one message never stops a mailbox.
+// judge reads a refusal of an APPEND. What it doesn't know is the message's fault: one message never stops a mailbox, and
+// when it is more than a few the engine sees that ([engine.doubt]).
 func judge(s *imapwire.Status) verdict {
-	text := strings.ToLower(s.Words)
-	has := func(parts ...string) bool {
-		for _, part := range parts {
-			if strings.Contains(text, part) {
-				return true
-			}
-		}
-		return false
-	}
+	has := func(parts ...string) bool { return mentions(s.Words, parts...) }
 	if _, ok := throttled(s.Words); ok {
 		return refusesAll
 	}
@@ -113,8 +107,22 @@ func judge(s *imapwire.Status) verdict {
 	switch {
 	case has("quota"):
 		return refusesFull
-	case has("server unavailable", "not connected", "session invalidated", "temporar", "try again"):
+	case transient(s):
 		return refusesAll
 	}
 	return refusesMessage
+}
+
+// transient reports whether a NO speaks of the server's state by its code (RFC 5530) or its words, not of what was asked for.
+func transient(s *imapwire.Status) bool {
+	switch s.Code {
+	case "UNAVAILABLE", "INUSE", "LIMIT":
+		return true
+	}
+	return mentions(s.Words, "unavailable", "not connected", "session invalidated", "temporar", "try again")
+}
+
+func mentions(words string, parts ...string) bool {
+	text := strings.ToLower(words)
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
 }

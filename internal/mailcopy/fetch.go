@@ -151,7 +151,7 @@ func (s *session) fetchAll(ctx context.Context, uids []uint32, items string, tak
 // partial reports whether a FETCH was answered NO for the sake of some of its messages.
 func partial(err error) bool {
 	var status *imapwire.StatusError
-	return errors.As(err, &status) && status.Kind == "NO" && classify(err) == err
+	return errors.As(err, &status) && status.Kind == "NO" && classify(err) == err && !transient(&status.Status)
 }
 
 // listUIDs lists the UIDs of a range by SEARCH.

@@ -25,6 +25,8 @@ type ledger struct {
 	top       uint32   // the cursor when everything in order is closed
 	touched   bool
 	complete  bool
+	asked     int  // how many messages this call had to copy
+	gave      bool // the source gave one of them
 	expected  bool // counted into the progress's total
 	// wire is set where nothing is known of the folder and it isn't to be copied either: its name at the source.
 	wire string

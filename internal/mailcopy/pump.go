@@ -62,6 +62,7 @@ func (p *pass) copy(ctx context.Context) error {
 		todo = only(todo, p.o.Poison.UID)
 	}
 	p.expect(p.ledger, len(todo))
+	p.ledger.asks(len(todo))
 	if len(todo) == 0 {
 		return nil
 	}
@@ -200,9 +201,18 @@ func (u *pump) fetchMissing() error {
 		}
 		said := "the server lists the message and doesn't give it out"
 		if _, err := command.Wait(u.ctx); err != nil {
+			var status *imapwire.StatusError
+			if errors.As(err, &status) && transient(&status.Status) {
+				return fmt.Errorf("fetching from the source: %w", err)
+			}
 			said = err.Error()
 		}
-		u.engine.refuse(u.ledger, migration.Refusal{Folder: u.name, UID: uid, Kind: "source-broken", Words: said})
+		r := migration.Refusal{Folder: u.name, UID: uid, Kind: "source-broken", Words: said}
+		u.engine.refuse(u.ledger, r)
+		// What can't be had is asked for last, so it comes in a row; it counts as one where the folder gave nothing.
+		if err := u.doubt(u.ledger, r, !u.ledger.given()); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -265,6 +275,8 @@ func (u *pump) message(f fetched, body io.Reader, size int64) error {
 	u.mu.Lock()
 	delete(u.pending, f.uid)
 	u.mu.Unlock()
+	u.trust(sourceSide)
+	u.ledger.gives()
 	m, buffer, err := readMessage(f, body, size, u.buffer)
 	u.buffer = buffer
 	if err != nil {
@@ -329,6 +341,16 @@ func (u *pump) fail(err error, suspect *migration.Refusal) {
 	}
 	if u.err == nil {
 		u.err = err
+	}
+	u.wake.Broadcast()
+}
+
+// despair ends the pump for a side that refuses everything, whatever ended it before.
+func (u *pump) despair(problem error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.err == nil || errors.Is(u.err, errRefusals) {
+		u.err = problem
 	}
 	u.wake.Broadcast()
 }
