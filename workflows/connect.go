@@ -49,7 +49,7 @@ func (w *wave) start(ctx workflow.Context, rows []*row) ([]outcome, error) {
 		endpoint, _ := w.in.Plan.Endpoint(r.Endpoint)
 		futures[i] = workflow.ExecuteChildWorkflow(ctx, MailboxType, MailboxInput{
 			Scope: w.scope, Parent: workflow.GetInfo(w.base).WorkflowExecution.ID, Mailbox: *r.Mailbox, Endpoint: endpoint,
-			Door: w.door(), Rules: w.in.Plan.Copy, SourceHosts: sourceHosts(w.in.Plan, endpoint),
+			Door: w.door(), Rules: w.in.Plan.Copy, SourceHosts: w.in.Plan.Routing.SourceHosts,
 			Organisation: w.in.Plan.Organisation, Notices: w.in.Plan.Notices, Timing: w.timing, Archive: w.in.Plan.Archive,
 		})
 	}
@@ -72,12 +72,4 @@ func (w *wave) start(ctx workflow.Context, rows []*row) ([]outcome, error) {
 		}
 	}
 	return outcomes, nil
-}
-
-// sourceHosts are the names by which the source's MTA signs what it takes in.
-func sourceHosts(p migration.Plan, e migration.Endpoint) []string {
-	if len(p.Routing.SourceHosts) > 0 {
-		return p.Routing.SourceHosts
-	}
-	return []string{e.Host}
 }

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,16 +96,30 @@ func (t *tenant) probeAddress(domain string) string {
 
 // byWayOfSource is the source's host that a Received line names as the one that took the message in, if any does.
 func (t *tenant) byWayOfSource(received []string) string {
-	for _, e := range t.in.Plan.Endpoints {
-		for _, host := range sourceHosts(t.in.Plan, e) {
-			for _, line := range received {
-				if strings.Contains(strings.ToLower(line), "by "+strings.ToLower(host)) {
-					return host
-				}
+	for _, host := range t.sourceHosts() {
+		for _, line := range received {
+			if strings.Contains(strings.ToLower(line), "by "+strings.ToLower(host)) {
+				return host
 			}
 		}
 	}
 	return ""
+}
+
+// sourceHosts are the names by which the source's servers may be known: the plan's, the endpoints', the old MX's.
+func (t *tenant) sourceHosts() []string {
+	hosts := slices.Clone(t.in.Plan.Routing.SourceHosts)
+	for _, e := range t.in.Plan.Endpoints {
+		hosts = append(hosts, e.Host)
+	}
+	for _, d := range t.s.Domains {
+		for _, exchanger := range d.Original.Data {
+			if _, host, ok := strings.Cut(exchanger, " "); ok && host != "." {
+				hosts = append(hosts, host)
+			}
+		}
+	}
+	return hosts
 }
 
 // proveTrace: the tenant's own trace shows mail from outside since the change.

@@ -88,16 +88,12 @@ func (m *mailboxes) Copy(ctx context.Context, in activities.CopyInput, checkpoin
 	if err != nil {
 		return activities.CopyOutput{}, err
 	}
-	hosts := in.SourceHosts
-	if len(hosts) == 0 {
-		hosts = []string{in.Endpoint.Host}
-	}
 	state, report, err := mailcopy.Copy(ctx, from, to, in.State, mailcopy.Options{
 		Rules:       in.Rules,
 		Folders:     in.Changed,
 		AddOnly:     in.AddOnly || in.Mailbox.Live,
 		Since:       in.Since,
-		SourceHosts: hosts,
+		SourceHosts: in.SourceHosts,
 		KeepsBytes:  in.Door.Target.KeepsBytes,
 		UserRoot:    in.Mailbox.UserRoot,
 		MaxMessage:  in.Door.Target.MaxMessage,

@@ -185,12 +185,16 @@ func received(line string) (from, by string) {
 const ownMark = "mailferry@"
 
 // arrived reports whether one of the hosts took the message in from outside, and which host had sent it: only then is it
-// mail that the source's MX still draws.
+// mail that the source's MX still draws. Where no hosts are known every message that any server took in counts: to wait
+// too long is better than to stop too early.
 func arrived(fields map[string]string, hosts []string) (from string, ok bool) {
 	if strings.Contains(fields["message-id"], ownMark) {
 		return "", false
 	}
 	from, by := received(fields["received"])
+	if len(hosts) == 0 {
+		return from, by != ""
+	}
 	for _, host := range hosts {
 		if by != "" && strings.EqualFold(strings.TrimSuffix(host, "."), by) {
 			return from, true

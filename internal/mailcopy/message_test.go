@@ -68,3 +68,15 @@ func TestArrived(t *testing.T) {
 		})
 	}
 }
+
+func TestArrivedWhereNoHostIsKnown(t *testing.T) {
+	for header, want := range map[string]bool{
+		"Received: from a by b.example.net; x\r\n\r\n":                                      true,
+		"Subject: a client's save\r\n\r\n":                                                  false,
+		"Message-ID: <1.mailferry@contoso>\r\nReceived: from a by b.example.net; x\r\n\r\n": false,
+	} {
+		if _, ok := arrived(headerFields(header), nil); ok != want {
+			t.Errorf("%q: %v", header, ok)
+		}
+	}
+}

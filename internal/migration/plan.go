@@ -182,7 +182,7 @@ type Routing struct {
 	// ProbeFrom is the sender of the probe.
 	ProbeFrom string `json:"probeFrom,omitempty"`
 	// SourceHosts are the names by which the source's own MTA signs its Received lines; only mail that bears
-	// one of them counts as an arrival at the source. Empty means the endpoint's host.
+	// one of them counts as an arrival at the source. Where it is empty all new mail that any server took in counts.
 	SourceHosts []string `json:"sourceHosts,omitempty"`
 }
 
