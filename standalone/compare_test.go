@@ -83,12 +83,16 @@ func TestComparison(t *testing.T) {
 		},
 		{
 			"one lies in another folder than the rest of its own",
-			reading{at("Work", 1, "a"), at("Work", 2, "b")}, reading{at("Work", 1, "a"), at("Inbox", 1, "b")}, nil, nil,
+			reading{at("Work", 1, "a"), at("Work", 2, "b")},
+			reading{at("Work", 1, "a"), at("Inbox", 1, "b")},
+			nil, nil,
 			"2 of 2 messages accounted for, 0 lost, 0 duplicated", false,
 		},
 		{
 			"two folders became one",
-			reading{at("Trash", 1, "a"), at("trash", 1, "b")}, reading{at("Deleted Items", 1, "a"), at("Deleted Items", 2, "b")}, nil, nil,
+			reading{at("Trash", 1, "a"), at("trash", 1, "b")},
+			reading{at("Deleted Items", 1, "a"), at("Deleted Items", 2, "b")},
+			nil, nil,
 			"2 of 2 messages accounted for, 0 lost, 0 duplicated", true,
 		},
 		{"nothing at all proves nothing", nil, nil, nil, nil, "0 of 0 messages accounted for, 0 lost, 0 duplicated", false},

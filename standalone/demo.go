@@ -74,7 +74,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "Everything is kept in %s; the simulated world is being built there.\n", d.data)
+	fmt.Fprintf(d.out, "Everything is kept in %s; the simulated world is built there, or found.\n", d.data)
 	world, err := sandbox.Open(ctx, d.world.options(d.path("world")))
 	if err != nil {
 		return err

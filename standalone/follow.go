@@ -47,7 +47,7 @@ type view interface {
 
 // follow shows the migration until it ends.
 func (d *demo) follow(ctx context.Context, o *operator.Operator, tenant string) error {
-	f := follower{operator: o, tenant: tenant, auto: d.approve == "auto", view: newView(d.out)}
+	f := follower{operator: o, tenant: tenant, auto: d.approve == "auto", view: newView(d.out, d.starter())}
 	if !f.auto {
 		f.answers = typed(ctx, d.in)
 	}
@@ -150,21 +150,30 @@ func person() string {
 
 const question = "\nType yes to approve, or approve with the command above, or by the Web UI's signal approve-cutover: "
 
-func newView(out io.Writer) view {
-	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		return &terminal{file: file}
+// starter is how the starter is called from another terminal to reach this demo.
+func (d *demo) starter() string {
+	if d.port == defaultPort {
+		return "go run ./starter"
 	}
-	return &lines{out: out}
+	return fmt.Sprintf("go run ./starter --address 127.0.0.1:%d", d.port)
+}
+
+func newView(out io.Writer, command string) view {
+	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return &terminal{file: file, command: command}
+	}
+	return &lines{out: out, options: show.Options{Command: command}}
 }
 
 // lines shows progress where the output is no terminal: one line for each change, and each thing said once.
 type lines struct {
-	out  io.Writer
-	last string
+	out     io.Writer
+	options show.Options
+	last    string
 }
 
 func (l *lines) status(s operator.Status, _ []operator.Live, speed string) {
-	line := show.Line(s, show.Options{})
+	line := show.Line(s, l.options)
 	if _, text, _ := strings.Cut(line, " "); text != l.last {
 		l.last = text
 		if speed != "" {
@@ -175,8 +184,8 @@ func (l *lines) status(s operator.Status, _ []operator.Live, speed string) {
 }
 
 func (l *lines) gate(s operator.Status) {
-	fmt.Fprintln(l.out, show.Line(s, show.Options{}))
-	_ = show.Gate(l.out, s.Tenant, *s.Gate, show.Options{})
+	fmt.Fprintln(l.out, show.Line(s, l.options))
+	_ = show.Gate(l.out, s.Tenant, *s.Gate, l.options)
 }
 
 func (l *lines) note(text string) {
@@ -190,13 +199,14 @@ func (l *lines) close() {}
 
 // terminal redraws the status in place, and leaves the screen alone while a person reads the gate.
 type terminal struct {
-	file   *os.File
-	screen *show.Screen
+	file    *os.File
+	command string
+	screen  *show.Screen
 }
 
 func (t *terminal) options() show.Options {
 	width, _, _ := term.GetSize(int(t.file.Fd()))
-	return show.Options{Width: width, Color: true}
+	return show.Options{Width: width, Color: true, Command: t.command}
 }
 
 func (t *terminal) status(s operator.Status, live []operator.Live, speed string) {

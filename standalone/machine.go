@@ -27,13 +27,16 @@ type place struct {
 
 func (p *place) flags(f *pflag.FlagSet, data string) {
 	f.StringVar(&p.data, "data", data, "directory that holds everything; the same directory goes on where it was")
-	f.IntVar(&p.port, "port", 7233, "port of the Temporal server on 127.0.0.1")
+	f.IntVar(&p.port, "port", defaultPort, "port of the Temporal server on 127.0.0.1")
 	f.IntVar(&p.uiPort, "ui-port", 8233, "port of the Temporal Web UI on 127.0.0.1")
 }
 
 func (p *place) path(parts ...string) string {
 	return filepath.Join(append([]string{p.data}, parts...)...)
 }
+
+// defaultPort is where every Temporal client looks for the server.
+const defaultPort = 7233
 
 // retention is how long closed runs are kept: longer than any migration's plan and a month.
 const retention = 90 * 24 * time.Hour

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -44,9 +45,8 @@ func sandboxCommand() *cobra.Command {
 
 Point the real starter and worker at it, or any other mail, DNS or HTTP client: the addresses and accounts are
 printed. The same directory is the same world on the same ports.`,
-		Example: `  starter keygen --out data/worker.key
+		Example: `  standalone serve
   standalone sandbox --data data/sandbox --seal-to mfpub1:...
-  MAILFERRY_KEY_FILE=data/worker.key worker
   starter launch --plan data/sandbox/plan.yaml --csv data/sandbox/mailboxes.csv`,
 		Args: cobra.NoArgs,
 	}
@@ -54,6 +54,9 @@ printed. The same directory is the same world on the same ports.`,
 	c.Flags().StringVar(&data, "data", "data/sandbox", "directory that holds the world")
 	world.flags(c.Flags())
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *sealTo == "" {
+			return errors.New("--seal-to is missing; give the key that standalone serve or starter keygen printed (mfpub1:...)")
+		}
 		if err := os.MkdirAll(data, 0o700); err != nil {
 			return fmt.Errorf("make the data directory: %w", err)
 		}

@@ -61,7 +61,7 @@ type keyPair struct {
 	public seal.Public
 }
 
-// workerKey reads the workers' private key, or makes it at the first start.
+// workerKey reads the workers' private keys, the newest first, or makes one at the first start.
 func workerKey(p place) (keyPair, error) {
 	path := p.path("worker.key")
 	text, err := os.ReadFile(path)
@@ -72,11 +72,15 @@ func workerKey(p place) (keyPair, error) {
 	} else if err != nil {
 		return keyPair{}, fmt.Errorf("read the workers' key: %w", err)
 	}
-	private, err := seal.ParsePrivate(string(text))
+	ring, err := seal.ParseKeyring(string(text))
 	if err != nil {
-		return keyPair{}, fmt.Errorf("read the workers' key in %s: %w", path, err)
+		return keyPair{}, fmt.Errorf("read the workers' keys in %s: %w", path, err)
 	}
-	return keyPair{seal.NewKeyring(private), private.Public()}, nil
+	public, ok := ring.Public()
+	if !ok {
+		return keyPair{}, fmt.Errorf("%s holds no key; put the workers' private key back", path)
+	}
+	return keyPair{ring, public}, nil
 }
 
 // newKey writes a key under another name first, so that a process which dies on the way leaves no half a key.

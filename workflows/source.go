@@ -153,7 +153,7 @@ func (t *tenant) publishRecord(ctx workflow.Context, r migration.Record) (migrat
 	}
 	if !out.Change.Before.Same(out.Change.After) {
 		t.s.Changes = append(t.s.Changes, out.Change)
-		t.record("", fmt.Sprintf("published %s %s: %s", r.Type, r.Name, joined(r.Data)))
+		t.record("", fmt.Sprintf("published %s %s: %s", r.Type, r.Name, joined(out.Change.After.Data)))
 	}
 	return out.Change.After, nil
 }
