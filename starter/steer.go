@@ -110,8 +110,8 @@ func (s *starter) abort() *cobra.Command {
 		GroupID: "steer",
 		Short:   "stop a migration for good",
 		Long: `Stop a migration for good, before the MX change. Everything stays as it is: the source has all its
-mail, and the target has what was copied so far. After the MX change mail arrives at the target, so an
-abort isn't carried out; status then says how to go back.
+mail, and the target has what was copied so far. After the MX change an abort sets the old records
+back while deltas go on, and waits for you; a second abort then stops everything.
 
 Launching again later begins a new launch, which finds what is at the target and copies the rest.
 The order is recorded by the server even while no worker runs.`,
