@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -19,8 +20,11 @@ var (
 	errAborted = errors.New("the workflow is aborted")
 )
 
-// maxAudit is how many entries of an audit trail are carried on; entries in the middle go first.
-const maxAudit = 500
+// An audit trail keeps its first entries and its last, and between them one that counts those left out.
+const (
+	firstAudit = 100
+	lastAudit  = 400
+)
 
 // core is what the three workflows have in common. Its coroutines run one at a time, so nothing here is locked.
 type core struct {
@@ -199,12 +203,24 @@ func (c *core) settle() {
 
 // record adds to the audit trail.
 func (c *core) record(by, what string) {
-	entry := migration.AuditEntry{At: c.now(), By: by, What: shorten(what, 500)}
-	if len(*c.audit) >= maxAudit {
-		*c.audit = slices.Delete(*c.audit, maxAudit/2, maxAudit/2+1)
-	}
-	*c.audit = append(*c.audit, entry)
+	*c.audit = addAudit(*c.audit, migration.AuditEntry{At: c.now(), By: cut(by, maxBy), What: cut(what, maxText)})
 	c.touch()
+}
+
+// addAudit adds an entry, and leaves the oldest of the last ones out where there are too many.
+func addAudit(all []migration.AuditEntry, entry migration.AuditEntry) []migration.AuditEntry {
+	all = append(all, entry)
+	if len(all) > firstAudit+lastAudit && all[firstAudit].LeftOut == 0 {
+		all = slices.Insert(all, firstAudit, migration.AuditEntry{})
+	}
+	over := len(all) - (firstAudit + 1 + lastAudit)
+	if over <= 0 {
+		return all
+	}
+	gap := &all[firstAudit]
+	gap.At, gap.LeftOut = all[firstAudit+over].At, gap.LeftOut+over
+	gap.What = fmt.Sprintf("%d entries up to here were left out", gap.LeftOut)
+	return slices.Delete(all, firstAudit+1, firstAudit+1+over)
 }
 
 // ignore records a signal that changed nothing, and why.
@@ -221,6 +237,18 @@ func earliest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// cut shortens what a stranger wrote so that its JSON, in which one byte can become six, has at most so many bytes.
+func cut(text string, limit int) string {
+	text = shorten(text, limit)
+	for {
+		over := len(encode(text)) - len(`""`) - limit
+		if over <= 0 {
+			return text
+		}
+		text = shorten(text, len(text)-(over+5)/6)
+	}
 }
 
 // shorten cuts a text to at most so many bytes.

@@ -15,8 +15,45 @@ type signal struct {
 	take    func(converter.RawValue)
 }
 
-// on has signals of the name taken. Where several signals wait, those of the name that was registered first go first.
+// What people write into signals is kept, and carried from run to run, so it is bounded: in bytes of JSON.
+const (
+	// maxSignal is the size of a whole payload.
+	maxSignal = 8 << 10
+	maxBy     = 200
+	maxText   = 500 // a reason, a note, an entry of the audit trail
+	// maxAddress is the longest address there can be: RFC 3696 section 3, 64 + 1 + 255.
+	maxAddress = 320
+	maxDigest  = 64
+)
+
+// bounded is the order with nothing in it too long to keep.
+func (o Order) bounded() Order {
+	return Order{By: cut(o.By, maxBy), Reason: cut(o.Reason, maxText)}
+}
+
+func (o StepOrder) bounded() StepOrder {
+	o.By, o.Reason, o.Mailbox = cut(o.By, maxBy), cut(o.Reason, maxText), cut(o.Mailbox, maxAddress)
+	return o
+}
+
+func (d Decision) bounded() Decision {
+	return Decision{Digest: cut(d.Digest, maxDigest), By: cut(d.By, maxBy), Note: cut(d.Note, maxText)}
+}
+
+// on has signals of people of the name taken. One that is too large is ignored unread.
 func (c *core) on(name, description string, take func(converter.RawValue)) {
+	c.receive(name, description, func(raw converter.RawValue) {
+		if size := len(raw.Payload().GetData()); size > maxSignal {
+			c.ignore("", name, fmt.Sprintf("its payload has %d bytes, and may have %d", size, maxSignal))
+			return
+		}
+		take(raw)
+	})
+}
+
+// receive has signals of the name taken, of whatever size: a tenant hands rows to its waves. Where several signals
+// wait, those of the name that was registered first go first.
+func (c *core) receive(name, description string, take func(converter.RawValue)) {
 	channel := workflow.GetSignalChannelWithOptions(c.base, name, workflow.SignalChannelOptions{Description: description})
 	c.signals = append(c.signals, signal{channel, take})
 }
@@ -29,6 +66,7 @@ func (c *core) onOrder(name, description string, signed bool, take func(Order)) 
 			c.ignore("", name, err.Error())
 			return
 		}
+		order = order.bounded()
 		if signed && order.By == "" {
 			c.ignore("", name, `it must say who gives it: {"by": "..."}`)
 			return
@@ -42,6 +80,7 @@ func (c *core) onStep(name, description string, take func(StepOrder)) {
 	c.on(name, description, func(raw converter.RawValue) {
 		var order StepOrder
 		err := decode(raw, &order)
+		order = order.bounded()
 		switch {
 		case err != nil:
 			c.ignore("", name, err.Error())
@@ -57,7 +96,7 @@ func (c *core) onStep(name, description string, take func(StepOrder)) {
 
 // onMessage has what parent and child say to one another taken. It is decoded leniently: the other may be newer.
 func onMessage[T any](c *core, name string, take func(T)) {
-	c.on(name, "internal", func(raw converter.RawValue) {
+	c.receive(name, "internal", func(raw converter.RawValue) {
 		var message T
 		if err := decodeLoosely(raw.Payload().GetData(), &message); err != nil {
 			c.ignore("", name, "it can't be read: "+err.Error())

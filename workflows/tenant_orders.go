@@ -56,8 +56,12 @@ func (t *tenant) onDecision(name, description string, rejected bool) {
 	})
 }
 
+// maxApprovals is how many approvals and rejections are kept, the last ones: the same gate can be rejected for ever.
+const maxApprovals = 50
+
 // undecided is why a decision doesn't count, nil if it does.
 func (t *tenant) undecided(d Decision) error {
+	d = d.bounded()
 	switch {
 	case d.By == "":
 		return errors.New(`it must say who decides: {"digest": "...", "by": "..."}`)
@@ -73,8 +77,12 @@ func (t *tenant) undecided(d Decision) error {
 
 // decide records a decision that counts.
 func (t *tenant) decide(d Decision, rejected bool) {
-	approval := migration.Approval{At: t.now(), Digest: d.Digest, By: d.By, Note: shorten(d.Note, 500), Rejected: rejected}
+	d = d.bounded()
+	approval := migration.Approval{At: t.now(), Digest: d.Digest, By: d.By, Note: d.Note, Rejected: rejected}
 	t.s.Approvals = append(t.s.Approvals, approval)
+	if over := len(t.s.Approvals) - maxApprovals; over > 0 {
+		t.s.Approvals = slices.Delete(t.s.Approvals, 0, over)
+	}
 	if rejected {
 		t.record(d.By, because("rejected the change of MX", d.Note))
 		return

@@ -36,4 +36,6 @@ type AuditEntry struct {
 	At   time.Time `json:"at"`
 	By   string    `json:"by,omitempty"`
 	What string    `json:"what"`
+	// LeftOut is set where the trail grew too long: so many entries stood here and were left out.
+	LeftOut int `json:"leftOut,omitempty"`
 }
