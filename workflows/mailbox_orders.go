@@ -116,7 +116,7 @@ func (m *mailbox) restart(o Order) {
 		return
 	}
 	s.Copy, s.Pass, s.Problem, s.Poison, s.Quarantine = migration.MailboxState{}, nil, nil, nil, nil
-	s.Copied, s.Unverified, s.Verification = false, 0, migration.Verification{}
+	s.Copied, s.Unverified, s.Late, s.Verification = false, 0, 0, migration.Verification{}
 	m.record(o.By, because("begins again by matching", o.Reason))
 	m.tell()
 }

@@ -39,7 +39,9 @@ type MailboxMemory struct {
 	PassBegan time.Time `json:"passBegan,omitzero"`
 	LastPass  time.Time `json:"lastPass,omitzero"`
 	// Unverified counts the passes in a row that didn't close.
-	Unverified   int                    `json:"unverified,omitempty"`
+	Unverified int `json:"unverified,omitempty"`
+	// Late counts the final deltas in a row at whose end the source had mail that came meanwhile.
+	Late         int                    `json:"late,omitempty"`
 	Verification migration.Verification `json:"verification"`
 	// Arrivals are what the source took in since the MX change, of which this mailbox knows since Switched.
 	Arrivals    migration.Arrivals `json:"arrivals"`

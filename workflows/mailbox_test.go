@@ -326,3 +326,44 @@ func TestMailboxEndsThoughNobodyIsTold(t *testing.T) {
 		t.Errorf("accounts %+v", c.world.Accounts)
 	}
 }
+
+func TestMailboxFetchesMailThatComesDuringTheFinalDelta(t *testing.T) {
+	c := newCabin(t)
+	c.sync(5 * time.Hour)
+	c.after(5*time.Hour-time.Second, func() { c.world.Late["ada@contoso.com"] = []int{2, 1, 0} })
+	before := 0
+	c.after(5*time.Hour-time.Second, func() { before = c.world.Count("Probe") })
+	if err := c.run(); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.world.Count("Probe") - before; n != 3 {
+		t.Errorf("%d final deltas, want one more for each that left mail behind", n)
+	}
+	if r := c.last(); !r.Finished || r.State != migration.Done {
+		t.Errorf("the final report is %+v", r)
+	}
+}
+
+func TestMailboxAsksWhileMailStillArrives(t *testing.T) {
+	c := newCabin(t)
+	c.sync(5 * time.Hour)
+	c.after(5*time.Hour-time.Second, func() { c.world.Late["ada@contoso.com"] = []int{1, 1, 1, 1, 1, 4, 1, 0} })
+	asked := false
+	c.after(8*time.Hour, func() {
+		asked = true
+		s := c.status()
+		if s.State != migration.Waiting || s.Problem.Kind != "mail-still-arrives" || !strings.Contains(s.Problem.Text, "4 the last time") {
+			t.Errorf("while mail still arrives: %+v", s)
+		}
+		if len(c.world.Late["ada@contoso.com"]) != 2 || c.last().Finished {
+			t.Errorf("%d verifications are left, report %+v", len(c.world.Late["ada@contoso.com"]), c.last())
+		}
+		c.SignalWorkflow(SignalRetry, StepOrder{Step: migration.StepMigrate, By: "Grace"})
+	})
+	if err := c.run(); err != nil {
+		t.Fatal(err)
+	}
+	if r := c.last(); !asked || !r.Finished || !r.Final || r.State != migration.Done {
+		t.Errorf("the final report is %+v", r)
+	}
+}

@@ -16,6 +16,8 @@ const (
 	quietPasses = 6
 	// unverifiedPasses is how many passes in a row may not close before a person is asked.
 	unverifiedPasses = 3
+	// latePasses is how many more final deltas are made while mail still arrives before a person is asked.
+	latePasses = 5
 )
 
 // pass begins a pass, or goes on with the one under way: a slice of the copy, a message tried alone, or the end.
@@ -195,12 +197,33 @@ func (m *mailbox) endPass() {
 		m.askAboutPoison()
 		return
 	}
-	if p.Final && s.Verification.Verified {
-		s.Finished = true
+	if p.Final && s.Verification.Verified && !m.finish() {
+		return
 	}
 	if p.First || p.Final || p.Demand > 0 || p.Done.Messages > 0 || p.Arrived > 0 || s.Unchanged >= quietPasses || s.Unverified > 0 {
 		m.tell()
 	}
+}
+
+// finish ends the copying after a final delta that closed, unless mail came to the source meanwhile: then another is
+// made. It reports false where mail comes again and again, and a person is asked.
+func (m *mailbox) finish() bool {
+	s := &m.s
+	if s.Verification.Late == 0 {
+		s.Late, s.Finished = 0, true
+		return true
+	}
+	if s.Late++; s.Late <= latePasses {
+		return true
+	}
+	s.Late = 0
+	m.wait(migration.StepMigrate, migration.Problem{
+		Kind: "mail-still-arrives",
+		Text: fmt.Sprintf("after %d final deltas there were still messages at the source, %d the last time, that had come during the delta",
+			latePasses+1, s.Verification.Late),
+		Remedy: "find out who still delivers to the source and stop it; retry for more deltas, or skip the step for this mailbox to leave it out",
+	})
+	return false
 }
 
 // verify recounts what the pass changed, and everything after the first copy, the final delta, or a pass that didn't

@@ -32,6 +32,8 @@ type World struct {
 	// Exits and Verdicts are how the next slices and verifications of a mailbox end, by address; then all is well.
 	Exits    map[string][]activities.CopyOutput
 	Verdicts map[string][]bool
+	// Late is how many messages the next verifications of a mailbox find that came after the pass.
+	Late map[string][]int
 	// Arrivals are what the next deltas of a mailbox find.
 	Arrivals map[string][]migration.Arrivals
 	// Ended are the workflows that don't run any more.
@@ -49,7 +51,7 @@ func New() *World {
 		MX: map[string]migration.Record{
 			"contoso.com": {Name: "contoso.com", Type: "MX", TTL: 3600, Data: []string{"10 mail.old.example"}},
 		},
-		Exits: map[string][]activities.CopyOutput{}, Verdicts: map[string][]bool{}, Arrivals: map[string][]migration.Arrivals{},
+		Exits: map[string][]activities.CopyOutput{}, Verdicts: map[string][]bool{}, Late: map[string][]int{}, Arrivals: map[string][]migration.Arrivals{},
 		Accounts: map[string]migration.MailboxAccount{},
 	}
 }
@@ -279,6 +281,9 @@ func (w *World) Verify(_ context.Context, in activities.VerifyInput) (migration.
 	if verdicts := w.Verdicts[in.Mailbox.Address]; len(verdicts) > 0 {
 		v.Verified, w.Verdicts[in.Mailbox.Address] = verdicts[0], verdicts[1:]
 		v.Faults = []string{"INBOX does not close"}
+	}
+	if late := w.Late[in.Mailbox.Address]; len(late) > 0 {
+		v.Late, w.Late[in.Mailbox.Address] = late[0], late[1:]
 	}
 	return v, nil
 }
