@@ -86,7 +86,7 @@ type tenantDomain struct {
 	Verified bool   `json:"verified,omitempty"`
 	// Ready: verified, the records it wants are known, SPF and DKIM are published.
 	Ready bool `json:"ready,omitempty"`
-	// Wanted is the MX as the tenant wants it; SPF the policy that was published, empty if none.
+	// Wanted is the MX as the tenant wants it; Proven are its SPF and DKIM records as published.
 	Wanted migration.Record   `json:"wanted,omitzero"`
 	Proven []migration.Record `json:"proven,omitempty"`
 	// Deadline is when a person is asked, if what is waited for hasn't come.
@@ -94,7 +94,7 @@ type tenantDomain struct {
 	// Original is the MX before anything was changed; Lowered says when its TTL was.
 	Original migration.Record `json:"original,omitzero"`
 	Lowered  time.Time        `json:"lowered,omitzero"`
-	// Change is what the cutover did, at Changed; OldTTL is that of the record that it replaced.
+	// Change is what the cutover did, at Changed.
 	Change  *migration.Change `json:"change,omitempty"`
 	Changed time.Time         `json:"changed,omitzero"`
 	// Probe is the last routing probe sent, the Try-th, at Sent.
