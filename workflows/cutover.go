@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mailferry/mailferry/activities"
@@ -20,9 +23,8 @@ const zoneChanged = "zone-changed"
 // built anew from the conditions and the zone right before the change; if it comes out otherwise, it is asked again.
 func (t *tenant) cutover(ctx workflow.Context) error {
 	for {
-		if t.s.Rollback != nil { // some records were changed, and are to go back
-			t.s.Gate, t.s.Approved = nil, nil
-			return nil
+		if t.s.Rollback != nil {
+			return t.backOut()
 		}
 		gate, err := t.buildGate(ctx)
 		if err != nil {
@@ -34,9 +36,12 @@ func (t *tenant) cutover(ctx workflow.Context) error {
 			}
 			continue
 		}
-		if t.s.Approved.Digest != gate.Digest {
+		if !t.approves(gate) {
 			t.record("", "back to the gate, because "+t.difference(gate)+" since "+t.s.Approved.By+" approved")
 			t.s.Approved, t.s.Gate = nil, nil
+			continue
+		}
+		if !t.ready() || !slices.Equal(gate.Accepted, t.accepted()) { // while the zone was read
 			continue
 		}
 		if done, err := t.change(ctx, gate); err != nil || done {
@@ -49,7 +54,7 @@ func (t *tenant) cutover(ctx workflow.Context) error {
 func (t *tenant) buildGate(ctx workflow.Context) (*Gate, error) {
 	t.says("waiting until every mailbox is verified or left out")
 	if !t.ready() {
-		if t.s.Gate != nil {
+		if t.s.Gate != nil || t.s.Approved != nil {
 			t.record("", "the gate is closed: not every mailbox is verified any more, or the migration is paused")
 			t.s.Gate, t.s.Approved = nil, nil
 		}
@@ -141,28 +146,33 @@ func (t *tenant) difference(g *Gate) string {
 	return "some records are changed already"
 }
 
-// change makes the approved changes, domain by domain. It reports false where a record was changed by someone else in
-// between, so that the rest must be asked for again.
+// change makes the approved changes, domain by domain. It reports false where one was not made, so that the conditions
+// and the zone must be looked at again.
 func (t *tenant) change(ctx workflow.Context, g *Gate) (bool, error) {
+	by := t.s.Approved.By
 	t.set(migration.StepCutover, migration.Running, "the MX is being changed")
 	t.s.Gate = nil
 	for _, d := range t.s.Domains {
-		if t.s.Rollback != nil {
+		switch {
+		case t.s.Aborted != nil:
+			return false, errAborted
+		case t.s.Rollback != nil:
 			return false, nil
 		}
 		i := slices.IndexFunc(g.Changes, func(c migration.Change) bool { return c.After.Name == d.Wanted.Name })
+		if i < 0 && !d.Changed.IsZero() {
+			continue
+		}
 		if i >= 0 {
-			change := g.Changes[i]
-			switch err := t.apply(ctx, change); {
-			case errors.Is(err, errZoneChanged):
+			d.Change = &g.Changes[i]
+			if problem := t.apply(*d.Change); problem != nil {
 				t.s.Gate = g // so that what follows can say how it differs
-				return false, nil
-			case err != nil:
-				return false, err
+				return false, t.notChanged(ctx, d, problem)
 			}
-			d.Change = &change
-			t.s.Changes = append(t.s.Changes, change)
-			t.record(t.s.Approved.By, fmt.Sprintf("the MX of %s is changed from %s to %s", d.Name, joined(change.Before.Data), joined(change.After.Data)))
+		}
+		if d.Change != nil { // perhaps of an attempt before
+			t.s.Changes = append(t.s.Changes, *d.Change)
+			t.record(by, fmt.Sprintf("the MX of %s is changed from %s to %s", d.Name, joined(d.Change.Before.Data), joined(d.Change.After.Data)))
 		}
 		d.Changed = t.now()
 		if t.s.CutOver.IsZero() {
@@ -170,35 +180,124 @@ func (t *tenant) change(ctx workflow.Context, g *Gate) (bool, error) {
 			t.s.QuietUntil = t.now().Add(t.timing.QuietLimit.D())
 		}
 	}
-	t.set(migration.StepCutover, migration.Running, "approved by "+t.s.Approved.By)
+	if t.s.Rollback != nil {
+		return false, nil
+	}
+	t.set(migration.StepCutover, migration.Running, "approved by "+by)
 	return true, nil
 }
 
-// errZoneChanged: the record isn't any more what the change expects.
-var errZoneChanged = errors.New("the zone was changed")
+// changeLimit is how long one change is tried before the gate's conditions are looked at again.
+const changeLimit = 10 * time.Minute
 
-// apply makes one change by compare-and-set.
-func (t *tenant) apply(ctx workflow.Context, c migration.Change) error {
-	in := activities.ApplyInput{DNS: t.in.Plan.DNS, Change: c}
-	for {
-		err := t.try(ctx, migration.StepCutover, fmt.Sprintf("change the MX of %s to %s", c.After.Name, joined(c.After.Data)), a.ApplyChange, in, nil)
-		if err == nil {
-			return nil
-		}
-		problem := problemOf(err)
-		switch {
-		case problem == nil:
-			return errAborted
-		case problem.Kind == zoneChanged:
+// tooSlow is the kind of the problem that a change was not made within its limit.
+const tooSlow = "change-slow"
+
+// apply makes one change by compare-and-set. No abort cancels it: one that comes meanwhile must know what became of it.
+func (t *tenant) apply(c migration.Change) *migration.Problem {
+	if t.s.Attempted.IsZero() {
+		t.s.Attempted = t.now()
+	}
+	t.changing = true
+	defer func() { t.changing = false }()
+	ctx := t.light(t.base, urgent, fmt.Sprintf("change the MX of %s to %s", c.After.Name, joined(c.After.Data)))
+	ctx = workflow.WithScheduleToCloseTimeout(workflow.WithWaitForCancellation(ctx, true), changeLimit)
+	err := workflow.ExecuteActivity(ctx, a.ApplyChange, activities.ApplyInput{DNS: t.in.Plan.DNS, Change: c}).Get(ctx, nil)
+	if err == nil {
+		return nil
+	}
+	var timeout *temporal.TimeoutError
+	var failed *temporal.ActivityError
+	late := errors.As(err, &timeout) || errors.As(err, &failed) && failed.RetryState() == enums.RETRY_STATE_TIMEOUT
+	if problem := problemOf(err); problem != nil && !late {
+		return problem
+	}
+	return &migration.Problem{Kind: tooSlow, Text: fmt.Sprintf("the MX of %s could not be changed within %s: %s", c.After.Name, changeLimit, shorten(err.Error(), 300))}
+}
+
+// notChanged does what a change needs that was not made, or not surely: another approval where the zone is another, a
+// person where one must act, a pause where it may pass.
+func (t *tenant) notChanged(ctx workflow.Context, d *tenantDomain, problem *migration.Problem) error {
+	if problem.Kind == zoneChanged {
+		d.Change = nil
+		if t.s.Rollback == nil {
 			t.record("", "back to the gate: "+problem.Text)
-			t.s.Approved = nil
-			return errZoneChanged
 		}
-		if _, err := t.ask(ctx, migration.StepCutover, *problem); err != nil {
-			return err
-		}
-		if t.s.Rollback != nil {
-			return errZoneChanged
+		t.s.Approved = nil
+		return nil
+	}
+	if t.s.Rollback != nil {
+		return nil
+	}
+	if problem.Kind == tooSlow {
+		t.record("", problem.Text)
+		approved := t.s.Approved
+		_, err := t.awaitUntil(ctx, t.now().Add(t.timing.Retry.D()), "before the MX is changed again", func() bool {
+			return t.s.Rollback != nil || t.s.Approved != approved
+		})
+		return err
+	}
+	_, err := t.ask(ctx, migration.StepCutover, *problem)
+	return err
+}
+
+// approves reports whether the approval holds for what is left to change: alone, or with what was changed under it.
+func (t *tenant) approves(g *Gate) bool {
+	if t.s.Approved.Digest == g.Digest {
+		return true
+	}
+	whole := Gate{Domains: g.Domains, Accepted: g.Accepted}
+	for _, d := range t.s.Domains {
+		i := slices.IndexFunc(g.Changes, func(c migration.Change) bool { return c.After.Name == d.Wanted.Name })
+		switch {
+		case i >= 0:
+			whole.Changes = append(whole.Changes, g.Changes[i])
+		case d.Change != nil:
+			whole.Changes = append(whole.Changes, *d.Change)
 		}
 	}
+	return t.s.Approved.Digest == whole.digest()
+}
+
+// attempted reports whether an MX was changed or may have been.
+func (t *tenant) attempted() bool {
+	return !t.s.CutOver.IsZero() || slices.ContainsFunc(t.s.Domains, func(d *tenantDomain) bool { return d.Change != nil })
+}
+
+// backOut ends the step where the records are to go back; where none was changed after all, it ends the migration.
+func (t *tenant) backOut() error {
+	t.s.Gate, t.s.Approved = nil, nil
+	if slices.ContainsFunc(t.s.Domains, func(d *tenantDomain) bool { return d.Change != nil }) {
+		return nil
+	}
+	t.s.Aborted, t.s.Rollback = t.s.Rollback, nil
+	t.s.CutOver = time.Time{}
+	t.stop()
+	t.record(t.s.Aborted.By, "aborted the migration; no MX was changed, and everything stays as it is")
+	return errAborted
+}
+
+// withdraw takes the rejection of an approval under which a change could not be made yet. It reports whether it was one.
+func (t *tenant) withdraw(d Decision) bool {
+	if d.By == "" || t.s.Approved == nil || t.s.Approved.Digest != d.Digest || t.changing {
+		return false
+	}
+	t.decide(d, true)
+	t.s.Approved = nil
+	for _, q := range t.asks {
+		if q.Step == migration.StepCutover && q.answer == nil {
+			q.answer = &StepOrder{Step: q.Step, By: d.By}
+		}
+	}
+	return true
+}
+
+// shownGate is the gate with what grows by itself as it is now.
+func (t *tenant) shownGate() *Gate {
+	if t.s.Gate == nil {
+		return nil
+	}
+	g := *t.s.Gate
+	g.Refusals = t.totals().Refusals
+	return &g
 }

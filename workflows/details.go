@@ -83,6 +83,9 @@ func writeGate(b *page, g *Gate) {
 		b.printf("\n**Not verified, and accepted as such with this approval (%d):** %s\n", len(g.Accepted),
 			plain(shorten(strings.Join(g.Accepted, ", "), 2000)))
 	}
+	if g.Refusals > 0 {
+		b.printf("\n**Messages that the target refused so far, and that stay at the source alone:** %d\n", g.Refusals)
+	}
 	b.printf("\nTo approve, send the signal `%s` with\n\n```json\n{\"digest\": \"%s\", \"by\": \"your name\"}\n```\n\n"+
 		"To say no, send `%s` with the same.\n", SignalApprove, g.Digest, SignalReject)
 }

@@ -64,6 +64,9 @@ func TestDigestIsOfWhatIsApproved(t *testing.T) {
 	if g.Since = time.Now(); g.digest() != base {
 		t.Error("the time changes the digest")
 	}
+	if g.Refusals = 7; g.digest() != base {
+		t.Error("the refusals change the digest")
+	}
 }
 
 func TestDecodeIsStrict(t *testing.T) {
@@ -121,7 +124,7 @@ func TestWaveGrantsItsShare(t *testing.T) {
 
 func TestDetailsAreBoundedAndHarmless(t *testing.T) {
 	s := Status{Organisation: "Con[toso](http://evil) <script>", State: migration.Waiting, Gate: &Gate{
-		Digest: "abc", Domains: []string{"contoso.com"},
+		Digest: "abc", Refusals: 7, Domains: []string{"contoso.com"},
 		Changes: []migration.Change{{
 			Before: migration.Record{Name: "contoso.com", Type: "MX", TTL: 300, Data: []string{"10 old|er"}},
 			After:  migration.Record{Name: "contoso.com", Type: "MX", TTL: 300, Data: []string{"0 new"}},
@@ -139,7 +142,7 @@ func TestDetailsAreBoundedAndHarmless(t *testing.T) {
 	if len(text) > detailsLimit {
 		t.Errorf("%d bytes of details", len(text))
 	}
-	for _, want := range []string{"| contoso.com MX | 10 old∣er (TTL 300) | 0 new (TTL 300) |", `{"digest": "abc", "by": "your name"}`, "11. Welcome and close"} {
+	for _, want := range []string{"| contoso.com MX | 10 old∣er (TTL 300) | 0 new (TTL 300) |", "stay at the source alone:** 7", `{"digest": "abc", "by": "your name"}`, "11. Welcome and close"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the details lack %q:\n%s", want, text)
 		}

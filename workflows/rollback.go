@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -21,6 +22,9 @@ func (t *tenant) rollBack(o Order) {
 			"by hand ("+t.wayBack()+"), wait out their TTL, and bring back what arrived meanwhile")
 	case t.s.Rollback == nil:
 		t.s.Rollback = &o
+		if t.s.CutOver.IsZero() { // the change may have been made, so the source no longer says what to delete
+			t.s.CutOver = t.s.Attempted
+		}
 		t.record(o.By, because("ordered the records back: "+t.wayBack(), o.Reason))
 		for _, q := range t.asks { // nobody need answer any more
 			q.answer = &StepOrder{Step: q.Step, By: o.By}
@@ -45,51 +49,73 @@ func (t *tenant) wayBack() string {
 	return joined(all)
 }
 
-// mustRestore reports whether records are to be set back.
+// mustRestore reports whether records are to be set back: not before a change that is under way has ended, and not where
+// none was made.
 func (t *tenant) mustRestore() bool {
-	return t.s.Rollback != nil && !t.s.RolledBack && t.s.Aborted == nil
+	return t.s.Rollback != nil && !t.s.RolledBack && t.s.Aborted == nil && !t.changing && t.step(migration.StepCutover).State.Finished()
 }
 
-// restore sets each changed domain's old record back by compare-and-set. One that someone else changed since is left
-// alone and shown. Then it waits until the new records have run out of every cache.
+// restore sets each changed domain's old record back, and waits until the new records have run out of every cache.
 func (t *tenant) restore(ctx workflow.Context) {
-	var until time.Time
 	for _, d := range t.s.Domains {
 		if d.Change == nil || d.Restored {
 			continue
 		}
-		back := migration.Change{Before: d.Change.After, After: d.Change.Before}
-		in := activities.ApplyInput{DNS: t.in.Plan.DNS, Change: back}
-		err := t.try(ctx, migration.StepCutover, "set the MX of "+d.Name+" back to "+joined(back.After.Data), a.ApplyChange, in, nil)
-		if err != nil {
-			problem := problemOf(err)
-			if problem == nil {
-				return
-			}
-			t.record("", "the MX of "+d.Name+" is left as it is: "+problem.String())
-			d.Restored = true
-			continue
+		if t.setBack(ctx, d) != nil {
+			return
 		}
 		d.Restored = true
-		t.s.Changes = append(t.s.Changes, back)
-		t.record(t.s.Rollback.By, fmt.Sprintf("the MX of %s is set back to %s", d.Name, joined(back.After.Data)))
-		if gone := t.now().Add(time.Duration(back.Before.TTL) * time.Second); gone.After(until) {
-			until = gone
-		}
 	}
 	t.says("waiting until the new MX has run out of every cache")
-	if _, err := t.awaitUntil(ctx, until, "the TTL of the records that were set back", func() bool { return false }); err != nil {
+	if _, err := t.awaitUntil(ctx, t.s.CachedUntil, "the TTL of the records that were set back", func() bool { return false }); err != nil {
 		return
 	}
 	t.s.RolledBack = true
 }
 
+// setBack sets a domain's old record back by compare-and-set. One that someone else changed since is left alone and
+// shown; whatever else keeps it from being set back waits for a person.
+func (t *tenant) setBack(ctx workflow.Context, d *tenantDomain) error {
+	back := migration.Change{Before: d.Change.After, After: d.Change.Before}
+	in := activities.ApplyInput{DNS: t.in.Plan.DNS, Change: back}
+	for {
+		err := t.try(ctx, migration.StepCutover, "set the MX of "+d.Name+" back to "+joined(back.After.Data), a.ApplyChange, in, nil)
+		if err == nil {
+			break
+		}
+		problem := problemOf(err)
+		switch {
+		case problem == nil:
+			return errAborted
+		case problem.Kind == zoneChanged:
+			d.Left = problem.Text
+			t.record("", "the MX of "+d.Name+" is left as it is: "+problem.String())
+			return nil
+		}
+		if _, err := t.ask(ctx, migration.StepCutover, *problem); err != nil {
+			return err
+		}
+	}
+	t.s.Changes = append(t.s.Changes, back)
+	t.record(t.s.Rollback.By, fmt.Sprintf("the MX of %s is set back to %s", d.Name, joined(back.After.Data)))
+	if gone := t.now().Add(time.Duration(back.Before.TTL) * time.Second); gone.After(t.s.CachedUntil) {
+		t.s.CachedUntil = gone
+	}
+	return nil
+}
+
 // rolledBack is what a person must know when the records are back.
 func (t *tenant) rolledBack() *migration.Problem {
+	var left strings.Builder
+	for _, d := range t.s.Domains {
+		if d.Left != "" {
+			fmt.Fprintf(&left, "; the MX of %s was not set back: %s", d.Name, d.Left)
+		}
+	}
 	return &migration.Problem{
 		Kind: "rolled-back",
 		Text: "the records were set back as " + t.s.Rollback.By + " ordered, and deltas go on; mail that arrived at the tenant since " +
-			stamp(t.s.CutOver) + " is only there",
+			stamp(t.s.CutOver) + " is only there" + left.String(),
 		Remedy: "have that mail brought back to the source, then abort once more, which stops everything",
 	}
 }

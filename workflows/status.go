@@ -12,7 +12,7 @@ import (
 func (t *tenant) status() Status {
 	s := Status{
 		Tenant: t.scope.Tenant, Organisation: t.in.Plan.Organisation, Launch: t.scope.Launch, State: migration.Running,
-		Started: t.s.Started, Steps: t.steps(), Waiting: t.waiting(), Totals: t.totals(), Gate: t.s.Gate, Doing: t.doing,
+		Started: t.s.Started, Steps: t.steps(), Waiting: t.waiting(), Totals: t.totals(), Gate: t.shownGate(), Doing: t.doing,
 		Proofs: t.s.Proofs, Approvals: t.s.Approvals, Audit: t.s.Audit, Report: t.s.Report,
 	}
 	for _, w := range t.s.Waves {

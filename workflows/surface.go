@@ -187,7 +187,9 @@ type Gate struct {
 	Domains []string           `json:"domains"`
 	Changes []migration.Change `json:"changes"`
 	// Accepted are the mailboxes that would be accepted as not verified, sorted.
-	Accepted []string  `json:"accepted,omitempty"`
+	Accepted []string `json:"accepted,omitempty"`
+	// Refusals is how many messages the target has refused by now. It grows by itself, and so is no part of the digest.
+	Refusals int       `json:"refusals,omitempty"`
 	Since    time.Time `json:"since"`
 }
 

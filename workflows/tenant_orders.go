@@ -48,6 +48,9 @@ func (t *tenant) onDecision(name, description string, rejected bool) {
 			t.ignore("", name, err.Error())
 			return
 		}
+		if rejected && t.withdraw(d) {
+			return
+		}
 		if err := t.undecided(d); err != nil {
 			t.ignore(d.By, name, err.Error())
 			return
@@ -95,7 +98,7 @@ func (t *tenant) decide(d Decision, rejected bool) {
 func (t *tenant) abort(o Order) {
 	switch {
 	case t.s.Aborted != nil:
-	case !t.s.CutOver.IsZero():
+	case t.attempted():
 		t.rollBack(o)
 	default:
 		t.s.Aborted = &o

@@ -161,6 +161,9 @@ func TestAbortAfterTheCutoverRollsBack(t *testing.T) {
 				if len(s.Waiting) != 1 || s.Waiting[0].Problem.Kind != "rolled-back" || s.State != migration.Waiting {
 					t.Errorf("%s, waiting %+v", s.State, s.Waiting)
 				}
+				if strings.Contains(s.Waiting[0].Problem.Text, "contoso.com was not set back") != c.foreign {
+					t.Errorf("it says %s", s.Waiting[0].Problem.Text)
+				}
 				if got := b.world.MX["contoso.com"].Data[0]; got != c.mx {
 					t.Errorf("the MX is %s", got)
 				}

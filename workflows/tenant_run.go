@@ -35,6 +35,8 @@ type tenant struct {
 	enrolling bool
 	// checkAt is when to look for waves that ended without a report.
 	checkAt time.Time
+	// changing says that a change of MX is under way just now.
+	changing bool
 }
 
 // ask is something that waits for a person.

@@ -37,18 +37,22 @@ type TenantState struct {
 	Audit     []migration.AuditEntry `json:"audit,omitempty"`
 	// CutOver is when the first MX was changed.
 	CutOver time.Time `json:"cutOver,omitzero"`
+	// Attempted is when a change of MX was first begun, whatever became of it.
+	Attempted time.Time `json:"attempted,omitzero"`
 	// QuietUntil is when a person is asked if mail still arrives at the source; Demanded since when every mailbox was asked for a
 	// pass to prove that none does; Accepted says that a person took the stragglers as they are.
 	QuietUntil time.Time `json:"quietUntil,omitzero"`
 	Demanded   time.Time `json:"demanded,omitzero"`
 	Accepted   *Order    `json:"accepted,omitempty"`
 	// Rollback is the order to set the records back, RolledBack that it was done.
-	Rollback   *Order    `json:"rollback,omitempty"`
-	RolledBack bool      `json:"rolledBack,omitempty"`
-	Finish     bool      `json:"finish,omitempty"`
-	Closing    bool      `json:"closing,omitempty"`
-	Report     string    `json:"report,omitempty"`
-	Ended      time.Time `json:"ended,omitzero"`
+	Rollback   *Order `json:"rollback,omitempty"`
+	RolledBack bool   `json:"rolledBack,omitempty"`
+	// CachedUntil is when the new records, after they were set back, have run out of every cache.
+	CachedUntil time.Time `json:"cachedUntil,omitzero"`
+	Finish      bool      `json:"finish,omitempty"`
+	Closing     bool      `json:"closing,omitempty"`
+	Report      string    `json:"report,omitempty"`
+	Ended       time.Time `json:"ended,omitzero"`
 }
 
 // importState is one CSV on its way in.
@@ -94,15 +98,16 @@ type tenantDomain struct {
 	// Original is the MX before anything was changed; Lowered says when its TTL was.
 	Original migration.Record `json:"original,omitzero"`
 	Lowered  time.Time        `json:"lowered,omitzero"`
-	// Change is what the cutover did, at Changed.
+	// Change is what the cutover did, at Changed. While that is zero it is what the cutover began and may have done.
 	Change  *migration.Change `json:"change,omitempty"`
 	Changed time.Time         `json:"changed,omitzero"`
 	// Probe is the last routing probe sent, the Try-th, at Sent.
 	Probe string    `json:"probe,omitempty"`
 	Try   int       `json:"try,omitempty"`
 	Sent  time.Time `json:"sent,omitzero"`
-	// Restored says that the cutover's change was taken back, or that it couldn't be.
-	Restored bool `json:"restored,omitempty"`
+	// Restored says that the cutover's change was taken back, or why it was left alone: someone else has changed the record.
+	Restored bool   `json:"restored,omitempty"`
+	Left     string `json:"left,omitempty"`
 	// Raised says that the MX has its lasting TTL.
 	Raised bool `json:"raised,omitempty"`
 }

@@ -239,6 +239,9 @@ func gate(b *strings.Builder, tenant string, g workflows.Gate, o Options) {
 			fmt.Fprintf(b, "    %s\n", plain(address))
 		}
 	}
+	if g.Refusals > 0 {
+		fmt.Fprintf(b, "  Refused by the target so far: %s\n", plural(g.Refusals, "message", "messages"))
+	}
 	fmt.Fprintf(b, "  Approve:  %s approve %s --digest %s\n", o.command(), tenant, g.Digest)
 	fmt.Fprintf(b, "  Reject:   %s reject %s --digest %s --note WHY\n", o.command(), tenant, g.Digest)
 }
