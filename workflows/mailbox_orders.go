@@ -184,7 +184,7 @@ func (m *mailbox) reportNow() mailboxReport {
 		Number: s.Report, Address: m.in.Mailbox.Address, State: status.State, Step: status.Step, Doing: status.Doing,
 		Copied: s.Copied, Verified: s.Copied && s.Verification.Verified && s.Problem == nil, Finished: s.Finished,
 		Account: status.Account, RefusalCount: s.Copy.RefusalCount, Passes: s.Passes, LastPass: s.LastPass, PassBegan: s.PassBegan,
-		Arrivals: s.Arrivals, Problem: s.Problem, AddOnly: m.addOnly(), Final: s.Archived,
+		PassDone: s.PassDone, Arrivals: s.Arrivals, Problem: s.Problem, AddOnly: m.addOnly(), Final: s.Archived,
 	}
 }
 

@@ -367,3 +367,22 @@ func TestMailboxAsksWhileMailStillArrives(t *testing.T) {
 		t.Errorf("the final report is %+v", r)
 	}
 }
+
+func TestMailboxReportsADemandedPassOnce(t *testing.T) {
+	c := newCabin(t)
+	c.sync(10*24*time.Hour + 12*time.Hour)
+	c.after(12*time.Hour, func() { c.order(func(o *mailboxOrders) { o.Pass = 1 }) })
+	if err := c.run(); err != nil {
+		t.Fatal(err)
+	}
+	met := 0
+	for _, r := range c.reports {
+		if r.PassDone == 1 {
+			met++
+		}
+	}
+	// The pass itself, the sixth without change after it, the final delta, and the end: not each of the ten deltas.
+	if met == 0 || met > 4 {
+		t.Errorf("%d of %d reports came after the demanded pass", met, len(c.reports))
+	}
+}

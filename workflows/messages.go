@@ -125,18 +125,20 @@ type mailboxReport struct {
 	Step    migration.Step  `json:"step"`
 	Doing   string          `json:"doing,omitempty"`
 	// Copied: the first copy is complete. Verified: the last pass closed. Finished: so did the final delta.
-	Copied       bool               `json:"copied,omitempty"`
-	Verified     bool               `json:"verified,omitempty"`
-	Finished     bool               `json:"finished,omitempty"`
-	Account      migration.Account  `json:"account"`
-	RefusalCount int                `json:"refusalCount,omitempty"`
-	Passes       int                `json:"passes,omitempty"`
-	LastPass     time.Time          `json:"lastPass,omitzero"`
-	PassBegan    time.Time          `json:"passBegan,omitzero"`
-	Arrivals     migration.Arrivals `json:"arrivals"`
-	Problem      *migration.Problem `json:"problem,omitempty"`
-	AddOnly      bool               `json:"addOnly,omitempty"`
-	Final        bool               `json:"final,omitempty"`
+	Copied       bool              `json:"copied,omitempty"`
+	Verified     bool              `json:"verified,omitempty"`
+	Finished     bool              `json:"finished,omitempty"`
+	Account      migration.Account `json:"account"`
+	RefusalCount int               `json:"refusalCount,omitempty"`
+	Passes       int               `json:"passes,omitempty"`
+	LastPass     time.Time         `json:"lastPass,omitzero"`
+	PassBegan    time.Time         `json:"passBegan,omitzero"`
+	// PassDone is the last demand of the wave that was met.
+	PassDone int                `json:"passDone,omitempty"`
+	Arrivals migration.Arrivals `json:"arrivals"`
+	Problem  *migration.Problem `json:"problem,omitempty"`
+	AddOnly  bool               `json:"addOnly,omitempty"`
+	Final    bool               `json:"final,omitempty"`
 }
 
 // WaveID is the workflow ID of a tenant's wave.

@@ -177,9 +177,8 @@ func (m *mailbox) endPass() {
 	s.Pass, s.Copied = nil, true
 	s.Passes++
 	s.PassBegan, s.LastPass = p.Began, m.now()
-	if p.Demand > s.PassDone {
-		s.PassDone = p.Demand
-	}
+	met := p.Demand > s.PassDone
+	s.PassDone = max(s.PassDone, p.Demand)
 	s.Unchanged++
 	if s.Verification.Verified {
 		s.Unverified = 0
@@ -200,7 +199,7 @@ func (m *mailbox) endPass() {
 	if p.Final && s.Verification.Verified && !m.finish() {
 		return
 	}
-	if p.First || p.Final || p.Demand > 0 || p.Done.Messages > 0 || p.Arrived > 0 || s.Unchanged >= quietPasses || s.Unverified > 0 {
+	if p.First || p.Final || met || p.Done.Messages > 0 || p.Arrived > 0 || s.Unchanged >= quietPasses || s.Unverified > 0 {
 		m.tell()
 	}
 }

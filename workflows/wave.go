@@ -18,7 +18,7 @@ type wave struct {
 	core
 	in WaveInput
 	s  WaveMemory
-	// told is what was last said upward that is said at once, as [wave.headline] makes it.
+	// told is what was last said upward that is said at once, as [wave.news] makes it.
 	told string
 	// starting says that mailboxes are being started, which nothing interrupts.
 	starting bool

@@ -52,11 +52,19 @@ func (w *wave) news() string {
 		l.Waiting = append(l.Waiting, fmt.Sprintf("%s %d %s", one.Mailbox, one.Step, one.Problem.Kind))
 	}
 	l.Verified, l.Finished, l.Out = r.Verified, r.Finished, len(r.Excluded)
-	// Passes that were demanded count when all have made them.
-	if w.s.Orders.Pass > 0 && !r.PassedSince.IsZero() {
-		l.Met = int(r.PassedSince.UnixNano())
-	}
+	l.Met = w.met()
 	return string(encode(l))
+}
+
+// met is the last demanded pass that every mailbox has made.
+func (w *wave) met() int {
+	met := w.s.Orders.Pass + w.s.Pass
+	for _, r := range w.s.Rows {
+		if !r.out() {
+			met = min(met, r.Report.PassDone)
+		}
+	}
+	return met
 }
 
 // waiting are all rows that wait for a person.

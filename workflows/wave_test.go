@@ -195,3 +195,33 @@ func TestWaveWithoutTenantPausesItself(t *testing.T) {
 		t.Errorf("the final report is %+v", r)
 	}
 }
+
+func TestWaveTellsOfADemandedPassOnce(t *testing.T) {
+	p := newPier(t)
+	p.plan.Timing.Report = migration.Duration(100 * 24 * time.Hour) // so that only news is told
+	p.orders.Interval = migration.Duration(15 * time.Minute)
+	rows := testRows("wave-01", "ada", "ben")
+	p.after(time.Second, func() {
+		p.SignalWorkflow(signalStage, stageMessage{Import: "list", Chunk: 1, Rows: rows})
+		p.SignalWorkflow(signalImport, importMessage{Import: "list", Commit: true})
+	})
+	p.after(time.Minute, func() { p.order(func(o *waveOrders) { o.Begin = true }) })
+	told := 0
+	p.after(5*time.Hour, func() { told = len(p.reports); p.order(func(o *waveOrders) { o.Pass = 1 }) })
+	p.after(5*time.Hour+10*time.Minute, func() {
+		if n := len(p.reports) - told; n != 1 || p.reports[len(p.reports)-1].PassedSince.IsZero() {
+			t.Errorf("%d reports of a demanded pass", n)
+		}
+		told = len(p.reports)
+	})
+	p.after(20*time.Hour, func() {
+		if n := len(p.reports) - told; n != 0 {
+			t.Errorf("%d reports without news", n)
+		}
+		p.order(func(o *waveOrders) { o.AfterMX, o.Finish = true, true })
+	})
+	p.after(21*time.Hour, func() { p.order(func(o *waveOrders) { o.Close = true }) })
+	if err := p.run(); err != nil {
+		t.Fatal(err)
+	}
+}
