@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -106,16 +105,16 @@ func (t *tenant) setBack(ctx workflow.Context, d *tenantDomain) error {
 
 // rolledBack is what a person must know when the records are back.
 func (t *tenant) rolledBack() *migration.Problem {
-	var left strings.Builder
+	var left string
 	for _, d := range t.s.Domains {
 		if d.Left != "" {
-			fmt.Fprintf(&left, "; the MX of %s was not set back: %s", d.Name, d.Left)
+			left += "; the MX of " + d.Name + " was not set back: " + d.Left
 		}
 	}
 	return &migration.Problem{
 		Kind: "rolled-back",
 		Text: "the records were set back as " + t.s.Rollback.By + " ordered, and deltas go on; mail that arrived at the tenant since " +
-			stamp(t.s.CutOver) + " is only there" + left.String(),
+			stamp(t.s.CutOver) + " is only there" + left,
 		Remedy: "have that mail brought back to the source, then abort once more, which stops everything",
 	}
 }
