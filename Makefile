@@ -24,7 +24,9 @@ test: tools lint race unit
 tools:
 	@scripts/tools
 
+# With an empty cache the first linter compiles everything there is, the Temporal server and the Graph SDK too.
 lint:
+	@echo "Linting. With an empty Go cache this first compiles everything: about 10 minutes on two cores, without a word."
 	@test -z "$$($(GOFUMPT) -l . | tee /dev/stderr)" || { echo "not formatted: run $(GOFUMPT) -w ."; exit 1; }
 	go vet ./...
 	$(STATICCHECK) ./...
@@ -33,10 +35,12 @@ lint:
 
 # race tests, with the race detector, every package that links neither the Temporal server nor the Graph SDK.
 race:
+	@echo "Testing with the race detector: two to five minutes."
 	go test -race $$(scripts/packages light)
 
 # unit tests the packages that do.
 unit:
+	@echo "Testing what links the Temporal server or the Graph SDK: a few minutes more; linking is silent."
 	go test -timeout 30m $$(scripts/packages heavy)
 
 # histories records what the replay test of the workflows replays: for a release that changes what they do

@@ -22,11 +22,11 @@ func (s *starter) keygen() *cobra.Command {
 this machine, and only workers that hold the private key can open them.
 
 The private key goes to FILE, readable by you alone; a file that is there is never overwritten. Give
-it to the workers and to nobody else. The public key is printed as the line that the plan needs.
+it to the workers and to nobody else. The public key is printed as the line "sealTo: ..." that the plan
+needs in place of the one it has.
 
 It changes nothing but FILE and needs no Temporal server.`,
-		Example: `  starter keygen --out workers.key
-  starter keygen --out workers.key >> plan.yaml`,
+		Example: `  starter keygen --out workers.key`,
 		Args: func(_ *cobra.Command, args []string) error { return arguments(args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "out"); err != nil {

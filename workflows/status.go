@@ -13,7 +13,7 @@ func (t *tenant) status() Status {
 	s := Status{
 		Tenant: t.scope.Tenant, Organisation: t.in.Plan.Organisation, Launch: t.scope.Launch, State: migration.Running,
 		Started: t.s.Started, Steps: t.steps(), Waiting: t.waiting(), Totals: t.totals(), Gate: t.shownGate(), Doing: t.doing,
-		Proofs: t.s.Proofs, Approvals: t.s.Approvals, Audit: t.s.Audit, Report: t.s.Report,
+		Sources: t.s.Sources, Proofs: t.s.Proofs, Approvals: t.s.Approvals, Audit: t.s.Audit, Report: t.s.Report,
 	}
 	for _, w := range t.s.Waves {
 		if !w.Started {

@@ -107,7 +107,9 @@ type Status struct {
 	// Gate is set while the cutover waits for approval.
 	Gate *Gate `json:"gate,omitempty"`
 	// Doing says in plain words what is being waited for just now, when it isn't a person.
-	Doing     string                 `json:"doing,omitempty"`
+	Doing string `json:"doing,omitempty"`
+	// Sources are the endpoints' old servers, each with its greeting and capabilities as step 2 saw them.
+	Sources   []string               `json:"sources,omitempty"`
 	Proofs    []migration.Proof      `json:"proofs,omitempty"`
 	Approvals []migration.Approval   `json:"approvals,omitempty"`
 	Audit     []migration.AuditEntry `json:"audit,omitempty"`

@@ -81,15 +81,6 @@ func (w *Writer) AString(s string) {
 // Mailbox writes a mailbox name, given in UTF-8, in modified UTF-7.
 func (w *Writer) Mailbox(name string) { w.AString(EncodeUTF7(name)) }
 
-// NString writes NIL where s is nil, otherwise a quoted string or literal.
-func (w *Writer) NString(s *string) {
-	if s == nil {
-		w.Raw("NIL")
-		return
-	}
-	w.Quoted(*s)
-}
-
 // Literal writes size octets of r as a literal. Fewer octets in r are an error, since the other side would wait for
 // the rest; more are left unread. In a client without LITERAL+ it waits for the server to ask for the octets.
 func (w *Writer) Literal(r io.Reader, size int64) { w.literal("", r, size) }

@@ -39,11 +39,7 @@ func (w *worker) open(ctx context.Context) error {
 		if w.tgt, err = w.openTarget(ctx); err != nil {
 			return fmt.Errorf("opening the target: %w", err)
 		}
-		if limit := appendLimit(w.tgt.capList); limit > 0 && (w.limit == 0 || limit < w.limit) {
-			w.mu.Lock()
-			w.limit = limit
-			w.mu.Unlock()
-		}
+		w.heed(appendLimit(w.tgt.capList))
 	}
 	// When even answers are not waited for, the connections are cut.
 	src, tgt := w.src, w.tgt
@@ -52,6 +48,15 @@ func (w *worker) open(ctx context.Context) error {
 		tgt.Close()
 	})
 	return nil
+}
+
+// heed takes a limit that the target tells, 0 for none, where no lower one is known.
+func (e *engine) heed(limit int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if limit > 0 && (e.limit == 0 || limit < e.limit) {
+		e.limit = limit
+	}
 }
 
 // openTarget tries a mailbox that opens no folder once more: Exchange sometimes needs that.

@@ -205,12 +205,6 @@ func (k Keyring) Open(sealed migration.Sealed) ([]byte, error) {
 	return secret, nil
 }
 
-// KeyID names the key that opens the secret.
-func KeyID(sealed migration.Sealed) (string, error) {
-	id, _, err := splitBox(sealed)
-	return id, err
-}
-
 func splitBox(sealed migration.Sealed) (id, encoded string, err error) {
 	rest, ok := strings.CutPrefix(string(sealed), boxPrefix)
 	if !ok {

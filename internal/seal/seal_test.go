@@ -55,8 +55,8 @@ func TestSealAndOpen(t *testing.T) {
 		if err != nil || string(opened) != secret {
 			t.Errorf("opened %q, %v; want %q", opened, err, secret)
 		}
-		if id, err := seal.KeyID(sealed); err != nil || id != public.ID() {
-			t.Errorf("KeyID is %q, %v; want %q", id, err, public.ID())
+		if !strings.Contains(string(sealed), public.ID()) {
+			t.Errorf("the box doesn't name its key %s", public.ID())
 		}
 	}
 }
