@@ -27,7 +27,7 @@ needs in place of the one it has.
 
 It changes nothing but FILE and needs no Temporal server.`,
 		Example: `  starter keygen --out workers.key`,
-		Args: func(_ *cobra.Command, args []string) error { return arguments(args) },
+		Args:    func(_ *cobra.Command, args []string) error { return arguments(args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "out"); err != nil {
 				return err
