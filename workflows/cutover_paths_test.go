@@ -122,6 +122,27 @@ func TestRollbackThatIsRefusedAsksAndIsNotSaidToBeDone(t *testing.T) {
 	}
 }
 
+func TestSecondAbortEndsARollbackThatIsRefused(t *testing.T) {
+	b := newBench(t)
+	b.enroll(testRows("wave-01", "ada"))
+	b.world.Refuse = func(activity, what string) error {
+		if activity == "ApplyChange" && strings.HasPrefix(what, old) && b.world.MX["contoso.com"].Data[0] != old {
+			return fake.Problem("dns-by-hand", "the DNS of contoso.com is changed by hand")
+		}
+		return nil
+	}
+	b.after(3*time.Hour, func() { b.SignalWorkflow(SignalApprove, Decision{Digest: b.status().Gate.Digest, By: "Grace"}) })
+	b.after(5*time.Hour, func() { b.SignalWorkflow(SignalAbort, Order{By: "Boss"}) })
+	b.after(6*time.Hour, func() { b.SignalWorkflow(SignalAbort, Order{By: "Boss"}) })
+	if err := b.run(); err != nil {
+		t.Fatal(err)
+	}
+	s := b.status()
+	if s.State != migration.Aborted || !s.has("the MX of contoso.com is still to be set back to "+old) || b.world.Report == nil {
+		t.Errorf("ended %s: %+v", s.State, s.Audit)
+	}
+}
+
 func TestAbortWhileAChangeFailsLeavesEverything(t *testing.T) {
 	b := newBench(t)
 	b.enroll(testRows("wave-01", "ada"))

@@ -32,9 +32,24 @@ func (t *tenant) rollBack(o Order) {
 		t.s.Aborted = &o
 		t.stop()
 		t.record(o.By, because("aborted the migration after its records were set back", o.Reason))
+	case t.asked(migration.StepCutover):
+		t.s.Aborted = &o
+		t.stop()
+		t.record(o.By, because("aborted the migration though its records are not all set back: "+t.notBack(), o.Reason))
 	default:
 		t.ignore(o.By, SignalAbort, "the records are being set back just now; abort once more when that is done")
 	}
+}
+
+// notBack names the changed domains whose old records don't stand again.
+func (t *tenant) notBack() string {
+	var all []string
+	for _, d := range t.s.Domains {
+		if d.Change != nil && !d.Restored {
+			all = append(all, fmt.Sprintf("the MX of %s is still to be set back to %s", d.Name, joined(d.Change.Before.Data)))
+		}
+	}
+	return joined(all)
 }
 
 // wayBack says which records stood before the change.
@@ -73,7 +88,7 @@ func (t *tenant) restore(ctx workflow.Context) {
 }
 
 // setBack sets a domain's old record back by compare-and-set. One that someone else changed since is left alone and
-// shown; whatever else keeps it from being set back waits for a person.
+// shown; whatever else keeps it from being set back waits for a person, who retries it or aborts once more.
 func (t *tenant) setBack(ctx workflow.Context, d *tenantDomain) error {
 	back := migration.Change{Before: d.Change.After, After: d.Change.Before}
 	in := activities.ApplyInput{DNS: t.in.Plan.DNS, Change: back}
@@ -112,7 +127,7 @@ func (t *tenant) rolledBack() *migration.Problem {
 		}
 	}
 	return &migration.Problem{
-		Kind: "rolled-back",
+		Kind: RolledBack,
 		Text: "the records were set back as " + t.s.Rollback.By + " ordered, and deltas go on; mail that arrived at the tenant since " +
 			stamp(t.s.CutOver) + " is only there" + left,
 		Remedy: "have that mail brought back to the source, then abort once more, which stops everything",

@@ -30,6 +30,9 @@ const (
 
 	QueryStatus = "status"
 
+	// RolledBack is the kind of the problem that stands when the records were set back: a second abort ends it, no retry.
+	RolledBack = "rolled-back"
+
 	// MemoStatus is the memo by which status works without a worker: a [Memo].
 	MemoStatus = "status"
 )

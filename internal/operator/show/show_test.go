@@ -224,3 +224,16 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatFollowsARollbackIsAnAbort(t *testing.T) {
+	s := moved()
+	s.Waiting = []workflows.Waiting{{Step: migration.StepRouting, Problem: migration.Problem{Kind: workflows.RolledBack, Text: "the records were set back"}}}
+	s.WaitingCount = 1
+	var b strings.Builder
+	if err := Status(&b, s, nil, Options{Command: "starter"}); err != nil {
+		t.Fatal(err)
+	}
+	if out := b.String(); !strings.Contains(out, "Then: starter abort contoso\n") || strings.Contains(out, "retry-step contoso") {
+		t.Errorf("after a rollback it offers:\n%s", out)
+	}
+}

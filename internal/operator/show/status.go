@@ -199,7 +199,7 @@ func waiting(b *strings.Builder, s operator.Status, o Options) {
 			b.WriteString(o.wrap("To do: "+plain(item.Problem.Remedy), 4) + "\n")
 		}
 		if s.Closed == "" && s.Gate == nil || item.Step != migration.StepCutover {
-			fmt.Fprintf(b, "    Then: %s\n", retry(s.Tenant, item, o))
+			fmt.Fprintf(b, "    Then: %s\n", then(s.Tenant, item, o))
 		}
 	}
 	if more := s.WaitingCount - len(s.Waiting); more > 0 {
@@ -207,7 +207,11 @@ func waiting(b *strings.Builder, s operator.Status, o Options) {
 	}
 }
 
-func retry(tenant string, item workflows.Waiting, o Options) string {
+// then is what to type when what waits is mended.
+func then(tenant string, item workflows.Waiting, o Options) string {
+	if item.Problem.Kind == workflows.RolledBack {
+		return fmt.Sprintf("%s abort %s", o.command(), tenant)
+	}
 	line := fmt.Sprintf("%s retry-step %s %d", o.command(), tenant, item.Step)
 	if item.Mailbox != "" {
 		line += " --mailbox " + plain(item.Mailbox)
