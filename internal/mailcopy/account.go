@@ -20,8 +20,8 @@ func (l *ledger) recount(all map[uint32][]string) {
 			a.LeftOut++
 		case l.refused[uid]:
 			a.Refused++
-		case !l.open[uid]:
-			a.Copied++ // accounted for when its pair was still known
+		case l.unpaired[uid], l.state.PairsDropped && !l.open[uid]:
+			a.Copied++
 		}
 	}
 	gone := 0
@@ -33,7 +33,7 @@ func (l *ledger) recount(all map[uint32][]string) {
 	if !l.state.PairsDropped {
 		a.Gone = gone
 	}
-	for _, set := range []uids{l.leftOut, l.refused, l.movedIn, l.open} {
+	for _, set := range []uids{l.leftOut, l.refused, l.movedIn, l.unpaired, l.open} {
 		for uid := range set {
 			if _, here := all[uid]; !here {
 				delete(set, uid)
@@ -42,30 +42,6 @@ func (l *ledger) recount(all map[uint32][]string) {
 	}
 	l.touched = l.touched || a != l.state.Account
 	l.state.Account = a
-}
-
-// forget drops everything that hangs on the source's UIDs: its UIDVALIDITY changed.
-func (l *ledger) forget(uidValidity uint32) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.pairs, l.leftOut, l.refused, l.movedIn, l.unflagged, l.open, l.closed = pairs{}, uids{}, uids{}, uids{}, uids{}, uids{}, uids{}
-	l.order, l.next, l.top = nil, 0, 0
-	l.state.UIDValidity, l.state.Cursor, l.state.ModSeq = uidValidity, 0, 0
-	l.state.Account = migration.Account{Gone: l.state.Account.Gone, Bytes: l.state.Account.Bytes}
-	l.state.PairsDropped = false
-	l.touched = true
-}
-
-// forgetPairs drops what hangs on the target's UIDs: its UIDVALIDITY changed. What was paired is to be done again, unless
-// it is found.
-func (l *ledger) forgetPairs() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.pairs.each(func(source, _ uint32) { delete(l.closed, source) })
-	l.pairs, l.state.PairsDropped = pairs{}, false
-	l.state.Account.Copied, l.state.Account.Already, l.state.Account.Moved = 0, 0, 0
-	l.movedIn = uids{}
-	l.touched = true
 }
 
 // missing are the pairs, source UID to target UID, whose messages are not among those that the source holds.

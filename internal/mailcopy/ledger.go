@@ -16,6 +16,7 @@ type ledger struct {
 	leftOut   uids
 	refused   uids
 	movedIn   uids
+	unpaired  uids // copied once; where the copy is isn't known
 	moving    uids // not recorded: their copies are about to be found
 	unflagged uids
 	open      uids     // exceptions: at or below the cursor, still to be done
@@ -30,6 +31,8 @@ type ledger struct {
 	expected  bool // counted into the progress's total
 	// wire is set where nothing is known of the folder and it isn't to be copied either: its name at the source.
 	wire string
+	// old is what was known before UIDs lost their meaning, until everything there is matched anew.
+	old *outdated
 	// settled: what was in doubt at the target was looked at in this call, so all below TargetHigh is known.
 	settled bool
 	// size is that of the packed pairs at the beginning.
@@ -45,7 +48,7 @@ func newLedger(state migration.FolderState) (*ledger, error) {
 	for _, set := range []struct {
 		to   *uids
 		text string
-	}{{&l.leftOut, state.LeftOut}, {&l.refused, state.Refused}, {&l.movedIn, state.Moved}, {&l.unflagged, state.Unflagged}} {
+	}{{&l.leftOut, state.LeftOut}, {&l.refused, state.Refused}, {&l.movedIn, state.Moved}, {&l.unpaired, state.Unpaired}, {&l.unflagged, state.Unflagged}} {
 		if *set.to, err = parseUIDs(set.text); err != nil {
 			return nil, fmt.Errorf("the state of folder %q: %w", state.Source, err)
 		}
@@ -57,14 +60,24 @@ func newLedger(state migration.FolderState) (*ledger, error) {
 	return l, nil
 }
 
-// snapshot is the state as it is now. Pairs over the limit are dropped.
+// snapshot is the state as it is now. Pairs over the limit are dropped. While everything is matched anew it is the state
+// from before, so that whoever goes on from it begins the matching again.
 func (l *ledger) snapshot() migration.FolderState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.old != nil {
+		return l.old.state
+	}
+	return l.packed()
+}
+
+// packed puts the state together; l.mu is held.
+func (l *ledger) packed() migration.FolderState {
 	s := l.state
 	s.Cursor = l.cursor()
 	s.Exceptions = l.open.sorted()
 	s.LeftOut, s.Refused, s.Moved, s.Unflagged = l.leftOut.String(), l.refused.String(), l.movedIn.String(), l.unflagged.String()
+	s.Unpaired = l.unpaired.String()
 	s.Pairs = migration.PackRuns(l.pairs.runs)
 	if len(s.Pairs) > migration.MaxPairs {
 		s.Pairs, s.PairsDropped = nil, true
@@ -99,7 +112,7 @@ func (l *ledger) begin(order []uint32, top uint32) {
 // known reports whether the state accounts for the UID; l.mu is held.
 func (l *ledger) known(uid uint32) bool {
 	_, paired := l.pairs.get(uid)
-	return paired || l.refused[uid] || l.leftOut[uid] || l.movedIn[uid] || l.closed[uid]
+	return paired || l.refused[uid] || l.leftOut[uid] || l.movedIn[uid] || l.unpaired[uid] || l.closed[uid]
 }
 
 // todo returns what is still to be done, ascending.
@@ -155,6 +168,7 @@ func (l *ledger) accepted(uid uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.close(uid)
+	l.unpaired[uid] = true
 	l.state.Account.Copied++
 }
 
@@ -196,6 +210,13 @@ func (l *ledger) takeIn(uid uint32) {
 	l.state.Account.LeftOut--
 	l.open[uid] = true
 	l.touched = true
+}
+
+// omissions are what was left out, ascending.
+func (l *ledger) omissions() []uint32 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.leftOut.sorted()
 }
 
 func (l *ledger) refuse(uid uint32) {

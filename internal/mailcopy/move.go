@@ -94,7 +94,9 @@ func (w *worker) left(ctx context.Context, jobs []job) (map[*ledger]map[uint32]u
 				return err
 			}
 		}
-		note(l, here)
+		if len(here) >= sel.exists { // else the listing came short, and says nothing of what left
+			note(l, here)
+		}
 		return nil
 	})
 	return gone, err

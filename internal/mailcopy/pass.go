@@ -25,8 +25,8 @@ type pass struct {
 	whole bool
 	// rematch: UIDs lost their meaning on one side, so everything there is matched anew.
 	rematch bool
-	// fresh is how many messages are new at the source; changed are those whose flags may have changed.
-	fresh   int
+	// begin is the cursor at which this try began; changed are messages below it whose flags may have changed.
+	begin   uint32
 	changed []uint32
 }
 
@@ -197,18 +197,16 @@ func (p *pass) validity() {
 	targetNew := s.TargetUIDValidity != 0 && p.to.uidValidity != s.TargetUIDValidity
 	if sourceNew {
 		p.observe("source-uidvalidity-changed", 1)
-		p.ledger.forget(p.from.uidValidity)
 	}
 	if targetNew {
 		p.observe("target-uidvalidity-changed", 1)
-		p.ledger.forgetPairs()
 	}
-	p.rematch = sourceNew || targetNew
+	if sourceNew || targetNew {
+		p.ledger.forget(sourceNew, targetNew)
+	}
+	p.rematch = p.ledger.old != nil
 	p.ledger.change(func(s *migration.FolderState) {
 		s.UIDValidity, s.TargetUIDValidity = p.from.uidValidity, p.to.uidValidity
-		if p.rematch {
-			s.Baseline, s.TargetHigh = 0, 0
-		}
 	})
 }
 
@@ -226,31 +224,29 @@ func (p *pass) scan(ctx context.Context) error {
 		p.flags[f.uid] = shared[key]
 		return nil
 	}
-	if p.from.exists > 0 {
-		from := s.Cursor + 1
-		if p.rematch {
-			from = 1
-		}
-		if err := p.scanRange(ctx, fmt.Sprintf("%d:*", from), take); err != nil {
-			return err
-		}
-		for uid := range p.flags { // n:* means the last message where n is above it
-			if uid < from {
-				delete(p.flags, uid)
+	if !p.rematch {
+		p.begin = s.Cursor
+	}
+	if err := p.scanNew(ctx, take); err != nil {
+		return err
+	}
+	byModSeq := s.ModSeq > 0 && p.from.modSeq > 0
+	p.whole = p.begin == 0
+	if !p.whole && (p.from.exists != s.Account.Source+p.fresh() || !p.o.AddOnly && !byModSeq) {
+		p.whole = true
+		if p.from.exists > 0 {
+			if err := p.scanRange(ctx, fmt.Sprintf("1:%d", p.begin), take); err != nil {
+				return err
 			}
 		}
 	}
-	p.fresh = len(p.flags)
-	byModSeq := s.ModSeq > 0 && p.from.modSeq > 0
-	switch {
-	case s.Cursor == 0 || p.rematch:
-		p.whole = true
-	case p.from.exists != s.Account.Source+p.fresh || !p.o.AddOnly && !byModSeq:
-		p.whole = true
-		if p.from.exists > 0 {
-			if err := p.scanRange(ctx, fmt.Sprintf("1:%d", s.Cursor), take); err != nil {
-				return err
-			}
+	if p.whole {
+		missing, err := omitted(ctx, p.src, p.wire, p.from, p.flags)
+		if err != nil {
+			return &folderError{fmt.Errorf("folder %q: %w", p.name, err)}
+		}
+		if err := p.scanOmitted(ctx, missing, take); err != nil {
+			return err
 		}
 	}
 	if err := p.scanFlags(ctx, s, byModSeq, take); err != nil {
@@ -258,6 +254,59 @@ func (p *pass) scan(ctx context.Context) error {
 	}
 	p.enter(s)
 	return nil
+}
+
+// scanNew looks at what is above the cursor. The cursor may pass a message only if it was seen, so SEARCH must not know of
+// any that FETCH left out.
+func (p *pass) scanNew(ctx context.Context, take func(fetched) error) error {
+	if p.from.exists == 0 {
+		return nil
+	}
+	set := fmt.Sprintf("%d:*", p.begin+1)
+	if err := p.scanRange(ctx, set, take); err != nil {
+		return err
+	}
+	for uid := range p.flags { // n:* means the last message where n is above it
+		if uid <= p.begin {
+			delete(p.flags, uid)
+		}
+	}
+	if p.begin == 0 || p.from.uidNext > 0 && p.from.uidNext <= p.begin+1 {
+		return nil
+	}
+	all, err := p.src.listUIDs(ctx, set)
+	if err != nil {
+		return err
+	}
+	missing := slices.DeleteFunc(all, func(uid uint32) bool {
+		_, seen := p.flags[uid]
+		return seen || uid <= p.begin
+	})
+	slices.Sort(missing)
+	return p.scanOmitted(ctx, missing, take)
+}
+
+// scanOmitted takes in what a listing left out, and asks for its flags once more.
+func (p *pass) scanOmitted(ctx context.Context, missing []uint32, take func(fetched) error) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	p.observe("left-out-of-a-listing", len(missing))
+	for _, uid := range missing {
+		p.flags[uid] = nil
+	}
+	return p.src.fetchAll(ctx, missing, "(UID FLAGS)", take)
+}
+
+// fresh is how many messages are new at the source.
+func (p *pass) fresh() int {
+	n := 0
+	for uid := range p.flags {
+		if uid > p.begin {
+			n++
+		}
+	}
+	return n
 }
 
 // scanRange fetches the flags of a range. A message that the server can't even tell the flags of is there all the same.
@@ -275,9 +324,10 @@ func (p *pass) scanRange(ctx context.Context, set string, take func(fetched) err
 	return err
 }
 
-// scanFlags looks at messages below the cursor whose flags matter: those that changed, and the exceptions.
+// scanFlags looks at messages below the cursor whose flags matter: those that changed, the exceptions, and what was left out
+// as \Deleted.
 func (p *pass) scanFlags(ctx context.Context, s migration.FolderState, byModSeq bool, take func(fetched) error) error {
-	if s.Cursor == 0 || p.rematch {
+	if p.begin == 0 {
 		return nil
 	}
 	switch {
@@ -302,7 +352,12 @@ func (p *pass) scanFlags(ctx context.Context, s migration.FolderState, byModSeq 
 	if p.whole {
 		return nil
 	}
-	return p.src.fetchAll(ctx, p.ledger.todo(), "(UID FLAGS)", take)
+	look := p.ledger.todo()
+	if !byModSeq {
+		look = append(look, p.ledger.omissions()...)
+		slices.Sort(look)
+	}
+	return p.src.fetchAll(ctx, look, "(UID FLAGS)", take)
 }
 
 // enter tells the ledger what there is to do.
@@ -322,7 +377,7 @@ func (p *pass) enter(s migration.FolderState) {
 		top = p.from.uidNext - 1
 	}
 	p.ledger.begin(order, top)
-	if p.rematch {
+	if p.rematch || p.whole && !s.PairsDropped { // what the cursor has passed without an account isn't copied
 		for uid := range p.flags {
 			if uid <= s.Cursor {
 				p.ledger.reopen(uid)
@@ -350,7 +405,7 @@ func (p *pass) finish() {
 	if p.whole {
 		p.ledger.recount(p.flags)
 	} else {
-		p.ledger.change(func(s *migration.FolderState) { s.Account.Source += p.fresh })
+		p.ledger.change(func(s *migration.FolderState) { s.Account.Source += p.fresh() })
 	}
 	p.ledger.change(func(s *migration.FolderState) { s.ModSeq = p.from.modSeq })
 	high := p.ledger.look().TargetHigh

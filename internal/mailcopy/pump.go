@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -179,6 +180,7 @@ func (u *pump) fetched(command *imapwire.Command) error {
 // fetchMissing asks once more, one by one, for what didn't come. What is still there and doesn't come then is broken at
 // the source.
 func (u *pump) fetchMissing() error {
+	withheld := 0
 	for _, uid := range u.missing() {
 		command := u.ask([]uint32{uid})
 		if err := u.fetched(command); err != nil {
@@ -196,7 +198,17 @@ func (u *pump) fetchMissing() error {
 			return err
 		}
 		if err == nil && !here {
-			u.ledger.gone(uid)
+			listed, err := u.src.listUIDs(u.ctx, fmt.Sprint(uid))
+			switch {
+			case err != nil:
+				return err
+			case slices.Contains(listed, uid):
+				withheld++
+				u.withhold(uid)
+			default:
+				u.ledger.gone(uid)
+				delete(u.flags, uid)
+			}
 			continue
 		}
 		said := "the server lists the message and doesn't give it out"
@@ -214,7 +226,26 @@ func (u *pump) fetchMissing() error {
 			return err
 		}
 	}
+	if withheld > max(doubtsInFolder, u.ledger.tasks()/20) {
+		return migration.NeedsPerson("source-refuses", fmt.Sprintf("the source lists %d messages of folder %q and doesn't give them out", withheld, u.name),
+			"see whether the source's storage is in order and readable for this sign-in, and retry", nil)
+	}
+	if withheld > 0 {
+		return errWithheld
+	}
 	return nil
+}
+
+// errWithheld: the source says OK and doesn't give a message out that it lists. That is no answer, so it is asked again.
+var errWithheld = errors.New("the source lists the message and doesn't give it out")
+
+// withhold makes the message the suspect of this try.
+func (u *pump) withhold(uid uint32) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.suspect == nil {
+		u.suspect = &migration.Refusal{Folder: u.name, UID: uid}
+	}
 }
 
 func (u *pump) missing() []uint32 {

@@ -34,9 +34,11 @@ func (p *pass) settleTarget(ctx context.Context) error {
 		}
 	}
 	if p.rematch {
-		if err := p.leaveUnmatched(ctx); err != nil {
+		if err := p.settleUnmatched(ctx); err != nil {
 			return err
 		}
+		p.ledger.rematched()
+		p.rematch = false
 	}
 	p.ledger.change(func(s *migration.FolderState) { s.TargetHigh = max(s.TargetHigh, next-1) })
 	p.ledger.settled = true
@@ -128,6 +130,9 @@ func (p *pass) withoutStrangers(ctx context.Context, doubtful []identity) ([]ide
 		if err != nil {
 			return nil, err
 		}
+		if len(all) < sel.exists { // what isn't known to be theirs would be taken for ours
+			return nil, fmt.Errorf("the source counts %d messages in folder %q and lists %d", sel.exists, other.look().Source, len(all))
+		}
 		theirs, err := p.src.identities(ctx, all)
 		if err != nil {
 			return nil, err
@@ -196,18 +201,4 @@ func (p *pass) take(source, doubtful []identity) uids {
 		}
 	}
 	return found
-}
-
-// leaveUnmatched is for what remains of a folder that was matched anew. What was copied once, and is not at the target of
-// a mailbox in use, has been deleted or filed by somebody: it isn't brought back.
-func (p *pass) leaveUnmatched(ctx context.Context) error {
-	if !p.o.AddOnly || p.o.Since.IsZero() {
-		return nil
-	}
-	return p.src.fetchAll(ctx, p.ledger.todo(), "(UID INTERNALDATE)", func(f fetched) error {
-		if when, ok := f.when(); ok && when.Before(p.o.Since) {
-			p.ledger.gone(f.uid)
-		}
-		return nil
-	})
 }

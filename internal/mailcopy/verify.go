@@ -104,7 +104,9 @@ func (v *verifier) fault(format string, args ...any) {
 type side struct {
 	order []uint32
 	by    map[uint32]identity
-	uidOK bool // the UIDVALIDITY is the state's
+	// unread are messages of which the server tells nothing but their UIDs.
+	unread uids
+	uidOK  bool // the UIDVALIDITY is the state's
 }
 
 // read opens a folder and fetches everything's identity.
@@ -113,7 +115,7 @@ func (v *verifier) read(ctx context.Context, s *session, wire string, validity u
 	if _, err := command.Wait(ctx); err != nil {
 		return side{}, err
 	}
-	found := side{by: map[uint32]identity{}, uidOK: validity == 0 || sel.uidValidity == validity}
+	found := side{by: map[uint32]identity{}, unread: uids{}, uidOK: validity == 0 || sel.uidValidity == validity}
 	if sel.exists == 0 {
 		return found, nil
 	}
@@ -130,14 +132,23 @@ func (v *verifier) read(ctx context.Context, s *session, wire string, validity u
 	if err != nil && !partial(err) {
 		return found, err
 	}
-	if err != nil { // what can't be read is there all the same
-		all, err := s.listUIDs(ctx, "1:*")
+	// What can't be read, or was left out, is there all the same.
+	missing, err := omitted(ctx, s, wire, sel, found.by)
+	if err != nil {
+		return found, err
+	}
+	if len(missing) > 0 {
+		again, err := s.identities(ctx, missing)
 		if err != nil {
 			return found, err
 		}
-		for _, uid := range all {
+		for _, m := range again {
+			take(m)
+		}
+		for _, uid := range missing {
 			if _, read := found.by[uid]; !read {
 				take(identity{uid: uid})
+				found.unread[uid] = true
 			}
 		}
 	}
@@ -234,6 +245,9 @@ func (r *recount) folder(f migration.FolderState, source side) (migration.Accoun
 			a.Moved++
 		case l.leftOut[uid]:
 			a.LeftOut++
+			if r.o.Rules.Deleted || !source.unread[uid] && !hasFlag(m.flags, `\Deleted`) {
+				r.fault("UID %d of folder %q was left out as deleted, and isn't marked so any more", uid, f.Source)
+			}
 		case l.refused[uid]:
 			a.Refused++
 		case uid > f.Cursor:
@@ -249,7 +263,7 @@ func (r *recount) folder(f migration.FolderState, source side) (migration.Accoun
 	if !source.uidOK {
 		a.Source = len(source.order)
 	}
-	r.search(f, unpaired, &a)
+	r.search(l, source.uidOK, unpaired, &a)
 	return a, nil
 }
 
@@ -278,7 +292,8 @@ func (r *recount) pair(l *ledger, m *identity, target uint32, a *migration.Accou
 }
 
 // search finds copies that have no pair, or another UID by now, by matching.
-func (r *recount) search(f migration.FolderState, unpaired []identity, a *migration.Account) {
+func (r *recount) search(l *ledger, uidOK bool, unpaired []identity, a *migration.Account) {
+	f := l.state
 	if len(unpaired) == 0 {
 		return
 	}
@@ -290,7 +305,7 @@ func (r *recount) search(f migration.FolderState, unpaired []identity, a *migrat
 	}
 	for i, j := range match(unpaired, free, r.o.KeepsBytes) {
 		if j < 0 {
-			if r.o.AddOnly {
+			if r.o.AddOnly && uidOK && (f.PairsDropped || l.known(unpaired[i].uid)) { // somebody moved or deleted its copy
 				a.Copied++
 			} else {
 				r.fault("no copy of UID %d of folder %q is in %q", unpaired[i].uid, f.Source, f.Target)

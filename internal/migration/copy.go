@@ -29,13 +29,16 @@ type FolderCursor struct {
 	Cursor      uint32 `json:"cursor"`
 	ModSeq      uint64 `json:"modSeq,omitempty"`
 	// Messages is how many the folder held at the end of the last pass.
-	Messages   int  `json:"messages"`
+	Messages int `json:"messages"`
+	// Exceptions says that the folder needs a look whatever its figures say.
 	Exceptions bool `json:"exceptions,omitempty"`
 }
 
-// Cursors returns the part by which a probe sees whether the folder changed.
+// Cursors returns the part by which a probe sees whether the folder changed. Without CONDSTORE the figures don't tell that
+// a message which was left out as \Deleted is to be copied after all.
 func (f *FolderState) Cursors() FolderCursor {
-	return FolderCursor{f.Source, f.UIDValidity, f.Cursor, f.ModSeq, f.Account.Source, len(f.Exceptions) > 0}
+	look := len(f.Exceptions) > 0 || f.LeftOut != "" && f.ModSeq == 0
+	return FolderCursor{f.Source, f.UIDValidity, f.Cursor, f.ModSeq, f.Account.Source, look}
 }
 
 // Arrivals tells of mail that the source's own MTA took in since the last pass; notices, probes, and what clients

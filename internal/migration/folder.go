@@ -21,13 +21,14 @@ type FolderState struct {
 	TargetHigh uint32 `json:"targetHigh,omitempty"`
 	// Pairs are the source UIDs and the target UIDs of their copies, packed in runs; see [Pairs].
 	Pairs Pairs `json:"pairs,omitempty"`
-	// LeftOut, Refused, Moved and Unflagged are sets of source UIDs as IMAP writes them ("3,7:12"; RFC 9051, 4.1.1): left
-	// out by rule, refused for good, come from another folder together with their copies, and copied but without a flag
-	// that has to be set afterwards.
+	// LeftOut, Refused, Moved, Unflagged and Unpaired are sets of source UIDs as IMAP writes them ("3,7:12"; RFC 9051,
+	// 4.1.1): left out by rule, refused for good, come from another folder together with their copies, copied but without
+	// a flag that has to be set afterwards, and copied once without it being known where the copy is.
 	LeftOut   string `json:"leftOut,omitempty"`
 	Refused   string `json:"refused,omitempty"`
 	Moved     string `json:"moved,omitempty"`
 	Unflagged string `json:"unflagged,omitempty"`
+	Unpaired  string `json:"unpaired,omitempty"`
 	// PairsDropped says that the pairs grew over their limit and must be rebuilt by matching before they are used.
 	PairsDropped bool    `json:"pairsDropped,omitempty"`
 	Account      Account `json:"account"`

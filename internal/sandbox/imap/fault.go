@@ -36,6 +36,8 @@ type Fault struct {
 	// SizeBy is added to RFC822.SIZE; Empty gives the message's body as empty.
 	SizeBy int64
 	Empty  bool
+	// Hide leaves the message out of the answers to FETCH and SEARCH, or to Command alone, which are OK all the same.
+	Hide bool
 }
 
 // armed is a fault that waits for its matches.
@@ -72,7 +74,7 @@ func (s *Server) forCommand(mailbox, command string) []Fault {
 // forUID lists the faults that act on a message that is fetched.
 func (s *Server) forUID(mailbox, command, folder string, uid uint32) []Fault {
 	return s.match(func(f *Fault) bool {
-		return f.UID == uid && matches(f.Mailbox, mailbox) && matches(f.Command, command) && matches(f.Folder, folder)
+		return !f.Hide && f.UID == uid && matches(f.Mailbox, mailbox) && matches(f.Command, command) && matches(f.Folder, folder)
 	})
 }
 
@@ -83,6 +85,13 @@ func (s *Server) forMessage(mailbox, folder string, body []byte) []Fault {
 		return f.MessageID != "" && strings.Contains(head, f.MessageID) && matches(f.Mailbox, mailbox) &&
 			matches(f.Command, "APPEND") && matches(f.Folder, folder)
 	})
+}
+
+// hides reports whether a message is to be left out of an answer.
+func (s *Server) hides(mailbox, command, folder string, uid uint32) bool {
+	return len(s.match(func(f *Fault) bool {
+		return f.Hide && f.UID == uid && matches(f.Mailbox, mailbox) && matches(f.Command, command) && matches(f.Folder, folder)
+	})) > 0
 }
 
 func matches(want, have string) bool { return want == "" || want == have }

@@ -82,6 +82,44 @@ func TestFaults(t *testing.T) {
 			S: * 2 FETCH (UID 2 RFC822.SIZE 3)
 			S: 2 NO Message can't be read.`, 2,
 		},
+		"a hidden message": {
+			imap.Fault{UID: 1, Hide: true}, `
+			C: 1 EXAMINE INBOX
+			S: * 2 EXISTS
+			S~ .*
+			S~ .*
+			S~ .*
+			S~ .*
+			S~ .*
+			S~ .*
+			S~ .*
+			S~ 1 OK .*
+			C: 2 FETCH 1:2 RFC822.SIZE
+			S: * 2 FETCH (RFC822.SIZE 3)
+			S: 2 OK FETCH completed.
+			C: 3 UID SEARCH ALL
+			S: * SEARCH 2
+			S: 3 OK SEARCH completed.`, 2,
+		},
+		"a message hidden from one command": {
+			imap.Fault{Command: "UID FETCH", UID: 1, Hide: true}, `
+			C: 1 EXAMINE INBOX
+			S: * 2 EXISTS
+			S~ .*
+			S~ .*
+			S~ .*
+			S~ .*
+			S~ .*
+			S~ .*
+			S~ .*
+			S~ 1 OK .*
+			C: 2 UID FETCH 1:2 RFC822.SIZE
+			S: * 2 FETCH (UID 2 RFC822.SIZE 3)
+			S: 2 OK FETCH completed.
+			C: 3 UID SEARCH ALL
+			S: * SEARCH 1 2
+			S: 3 OK SEARCH completed.`, 2,
+		},
 		"lies and emptiness": {
 			imap.Fault{UID: 2, SizeBy: 100, Empty: true}, `
 			C: 1 EXAMINE INBOX

@@ -61,11 +61,19 @@ func (c *connection) fetch() error {
 	}
 	var failed error
 	for _, e := range list {
+		if c.hides(e.UID) {
+			continue
+		}
 		if err := c.fetchOne(e, a.items, &failed); err != nil {
 			return err
 		}
 	}
 	return failed
+}
+
+// hides reports whether a fault leaves the message out of the command's answer.
+func (c *connection) hides(uid uint32) bool {
+	return c.server.hides(c.mailbox, c.command.Name, c.view.folder.Name, uid)
 }
 
 // fetchOne writes one message's response. A fault that refuses the message is put into failed: the rest still come.

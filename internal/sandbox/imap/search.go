@@ -128,7 +128,7 @@ func (c *connection) matching(want criterion) ([]uint32, error) {
 	var found []uint32
 	for _, e := range entries {
 		number := v.number(e.UID)
-		if number == 0 {
+		if number == 0 || c.hides(e.UID) {
 			continue
 		}
 		ok, err := want(&text{entry: e, body: c.server.config.Store.Body(e)}, number)
