@@ -44,11 +44,12 @@ func (w *wave) start(ctx workflow.Context, rows []*row) ([]outcome, error) {
 			ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 			TypedSearchAttributes: attributes(w.scope, migration.StepMigrate),
 			StaticSummary:         shorten(r.Address, 200),
+			Memo:                  w.firstMemo(r),
 			Priority:              temporal.Priority{FairnessKey: w.scope.Tenant},
 		})
 		endpoint, _ := w.in.Plan.Endpoint(r.Endpoint)
 		futures[i] = workflow.ExecuteChildWorkflow(ctx, MailboxType, MailboxInput{
-			Scope: w.scope, Parent: workflow.GetInfo(w.base).WorkflowExecution.ID, Mailbox: *r.Mailbox, Endpoint: endpoint,
+			Scope: w.scope, Parent: workflow.GetInfo(w.base).WorkflowExecution.ID, Mailbox: *r.Mailbox, Endpoint: endpoint, Expected: Load{r.Expected, r.Bytes},
 			Door: w.door(), Rules: w.in.Plan.Copy, SourceHosts: w.in.Plan.Routing.SourceHosts,
 			Organisation: w.in.Plan.Organisation, Notices: w.in.Plan.Notices, Timing: w.timing, Archive: w.in.Plan.Archive,
 		})

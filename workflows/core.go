@@ -163,7 +163,7 @@ func (c *core) display(show func()) {
 // can't be written leaves lists behind, and nothing else.
 func (c *core) publish(m Memo) {
 	states := m
-	states.Doing, states.First, states.Since, states.Totals = "", "", time.Time{}, Totals{}
+	states.Doing, states.First, states.Since, states.Totals, states.Pace = "", "", time.Time{}, Totals{}, nil
 	headline := string(encode(states))
 	states.Totals = m.Totals
 	all := string(encode(states))

@@ -73,7 +73,11 @@ func tenantDetails(s Status) string {
 // writeGate says exactly what will change, and how it is approved.
 func writeGate(b *page, g *Gate) {
 	b.printf("\n### ✋ Approve the change of MX\n\nDomains in this order: %s\n\n", strings.Join(g.Domains, ", "))
-	b.WriteString("| record | before | after |\n|---|---|---|\n")
+	if len(g.Changes) == 0 {
+		b.WriteString("No record is changed: every MX is already as the tenant wants it. What is approved is to go on to the proofs of routing.\n")
+	} else {
+		b.WriteString("| record | before | after |\n|---|---|---|\n")
+	}
 	for _, c := range g.Changes {
 		b.printf("| %s %s | %s | %s |\n", c.After.Name, c.After.Type, records(c.Before), records(c.After))
 	}

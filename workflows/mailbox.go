@@ -37,8 +37,11 @@ func Mailbox(ctx workflow.Context, in MailboxInput) error {
 	}
 	m.began = m.s.Passes
 	m.setup(ctx, in.Scope, in.Timing, &m.s.Audit, m.abort)
-	if err := workflow.SetQueryHandler(ctx, QueryStatus, func() (MailboxStatus, error) { return m.status(), nil }); err != nil {
+	if err := workflow.SetQueryHandler(ctx, QueryStatus, func() (MailboxStatus, error) { return m.answerStatus(), nil }); err != nil {
 		return err
+	}
+	if in.Carried == nil {
+		m.headline = m.status().headline() // its wave has started it with that memo
 	}
 	m.hear()
 	m.show()
@@ -230,6 +233,6 @@ func (m *mailbox) trouble(step migration.Step, err error) {
 
 // wait has the mailbox wait for a person.
 func (m *mailbox) wait(step migration.Step, problem migration.Problem) {
-	m.s.Problem, m.s.ProblemStep = &problem, step
+	m.s.Problem, m.s.ProblemStep, m.s.ProblemSince = &problem, step, m.now()
 	m.tell()
 }

@@ -236,12 +236,19 @@ func (m *mailbox) status() MailboxStatus {
 	s := &m.s
 	status := MailboxStatus{
 		Address: m.in.Mailbox.Address, ID: MailboxID(m.in.Scope.Tenant, m.in.Scope.Launch, m.in.Mailbox.Address),
+		Wave: m.in.Mailbox.Wave, Copied: s.Copied, Expected: m.in.Expected,
 		Doing: m.word(), Passes: s.Passes, LastPass: s.LastPass, Account: s.Copy.Account(), RefusalCount: s.Copy.RefusalCount,
 		Verification: s.Verification, Problem: s.Problem, AddOnly: m.addOnly(),
 	}
 	status.State, status.Step = m.state()
+	if s.Problem != nil {
+		status.Since = s.ProblemSince
+	}
 	return status
 }
+
+// turn is the word for a mailbox whose first copy is not ordered yet.
+const turn = "waits for its turn"
 
 // word says what the mailbox is about.
 func (m *mailbox) word() string {
@@ -265,17 +272,20 @@ func (m *mailbox) word() string {
 		return "final delta done"
 	case s.Pass != nil || m.doing != "" && m.next() == doPass:
 		return m.doing
+	case !s.Copied && s.Orders.Sync:
+		return "first copy"
 	case !s.Copied:
-		return "waits for its turn"
+		return turn
 	}
 	return "between deltas"
 }
 
 // show brings what the Web UI shows up to date.
 func (m *mailbox) show() {
-	state, step := m.state()
-	workflow.SetCurrentDetails(m.base, mailboxDetails(m.status(), m.s.Audit))
-	m.mark(state, step)
+	status := m.status()
+	workflow.SetCurrentDetails(m.base, mailboxDetails(status, m.s.Audit))
+	m.mark(status.State, status.Step)
+	m.remember(status)
 }
 
 // because joins what was done with why.

@@ -12,8 +12,10 @@ import (
 type MailboxInput struct {
 	Scope activities.Scope `json:"scope"`
 	// Parent is the wave's workflow ID.
-	Parent       string              `json:"parent"`
-	Mailbox      migration.Mailbox   `json:"mailbox"`
+	Parent  string            `json:"parent"`
+	Mailbox migration.Mailbox `json:"mailbox"`
+	// Expected is what step 6 counted at the source.
+	Expected     Load                `json:"expected"`
 	Endpoint     migration.Endpoint  `json:"endpoint"`
 	Door         activities.Door     `json:"door"`
 	Rules        migration.CopyRules `json:"rules"`
@@ -48,6 +50,8 @@ type MailboxMemory struct {
 	Switched    time.Time          `json:"switched,omitzero"`
 	Problem     *migration.Problem `json:"problem,omitempty"`
 	ProblemStep migration.Step     `json:"problemStep,omitempty"`
+	// ProblemSince is when it began to wait for a person.
+	ProblemSince time.Time `json:"problemSince,omitzero"`
 	// Poison is a message that ended the copy again and again and is to be tried alone; Quarantine those for which that failed.
 	Poison     *migration.Refusal  `json:"poison,omitempty"`
 	Quarantine []migration.Refusal `json:"quarantine,omitempty"`

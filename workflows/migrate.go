@@ -78,6 +78,9 @@ func (m *mailbox) slice() {
 		p.Remaining = nil
 	case migration.ExitSlice:
 		p.Remaining = out.Remaining
+		if p.First {
+			m.tell() // a large mailbox has many slices, and how far it is decides when all are done
+		}
 	case migration.ExitStopped:
 		p.Remaining = out.Remaining
 		if !m.interrupted() {

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -12,7 +13,7 @@ import (
 func (t *tenant) status() Status {
 	s := Status{
 		Tenant: t.scope.Tenant, Organisation: t.in.Plan.Organisation, Launch: t.scope.Launch, State: migration.Running,
-		Started: t.s.Started, Steps: t.steps(), Waiting: t.waiting(), Totals: t.totals(), Gate: t.shownGate(), Doing: t.doing,
+		Started: t.s.Started, Steps: t.steps(), Waiting: t.waiting(), Totals: t.totals(), Pace: t.copyPace(), Gate: t.shownGate(), Doing: t.doing,
 		Sources: t.s.Sources, Proofs: t.s.Proofs, Approvals: t.s.Approvals, Audit: t.s.Audit, Report: t.s.Report,
 	}
 	for _, w := range t.s.Waves {
@@ -94,11 +95,15 @@ func (t *tenant) counted(own StepStatus) StepStatus {
 	return s
 }
 
-// waiting are the things that wait for a person: the tenant's own first, then what the waves name.
+// waiting are the things that wait for a person: the tenant's own first, then what the waves name. What several parts of
+// one step wait for, and one order answers, is one thing.
 func (t *tenant) waiting() []Waiting {
 	var all []Waiting
 	for _, q := range t.asks {
-		all = append(all, q.Waiting)
+		same := func(have Waiting) bool { return have.Step == q.Step && have.Problem == q.Problem }
+		if !slices.ContainsFunc(all, same) {
+			all = append(all, q.Waiting)
+		}
 	}
 	for _, w := range t.s.Waves {
 		if w.Lost {
@@ -131,9 +136,10 @@ func (t *tenant) totals() Totals {
 
 // show brings the details, the attributes and the memo up to date.
 func (t *tenant) show() {
+	t.sample()
 	status := t.status()
 	workflow.SetCurrentDetails(t.base, tenantDetails(status))
-	memo := Memo{State: status.State, Step: migration.StepWelcome, Doing: shorten(status.Doing, 200), Waiting: len(status.Waiting), Totals: status.Totals}
+	memo := Memo{State: status.State, Step: migration.StepWelcome, Doing: shorten(status.Doing, 200), Waiting: len(status.Waiting), Totals: status.Totals, Pace: &status.Pace}
 	found := false
 	for _, s := range status.Steps {
 		memo.States = append(memo.States, s.State)

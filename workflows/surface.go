@@ -107,6 +107,7 @@ type Status struct {
 	Waiting []Waiting    `json:"waiting,omitempty"`
 	Waves   []WaveStatus `json:"waves,omitempty"`
 	Totals  Totals       `json:"totals"`
+	Pace    Pace         `json:"pace"`
 	// Gate is set while the cutover waits for approval.
 	Gate *Gate `json:"gate,omitempty"`
 	// Doing says in plain words what is being waited for just now, when it isn't a person.
@@ -164,18 +165,27 @@ type WaveStatus struct {
 	Waiting      []Waiting          `json:"waiting,omitempty"`
 	WaitingCount int                `json:"waitingCount,omitempty"`
 	Totals       Totals             `json:"totals"`
+	Pace         Pace               `json:"pace"`
 	Arrivals     migration.Arrivals `json:"arrivals"`
-	Mailboxes    []MailboxStatus    `json:"mailboxes,omitempty"`
+	// Mailboxes and Audit, the last entries of the wave's own trail, are in the answer to the query alone.
+	Mailboxes []MailboxStatus        `json:"mailboxes,omitempty"`
+	Audit     []migration.AuditEntry `json:"audit,omitempty"`
 }
 
 // MailboxStatus is where one mailbox stands; QueryStatus on a mailbox answers with it.
 type MailboxStatus struct {
 	Address string          `json:"address"`
-	ID      string          `json:"id"`
+	ID      string          `json:"id,omitempty"`
+	Wave    string          `json:"wave,omitempty"`
 	State   migration.State `json:"state"`
 	Step    migration.Step  `json:"step"`
+	// Since is when it began to wait for a person; zero where it doesn't.
+	Since time.Time `json:"since,omitzero"`
 	// Doing is "first copy", "delta", "verifying", "between deltas", and so on.
-	Doing        string                 `json:"doing,omitempty"`
+	Doing string `json:"doing,omitempty"`
+	// Copied says that the first copy is complete. Expected is what step 6 counted for it at the source.
+	Copied       bool                   `json:"copied,omitempty"`
+	Expected     Load                   `json:"expected"`
 	Passes       int                    `json:"passes"`
 	LastPass     time.Time              `json:"lastPass,omitzero"`
 	Account      migration.Account      `json:"account"`
@@ -183,6 +193,8 @@ type MailboxStatus struct {
 	Verification migration.Verification `json:"verification"`
 	Problem      *migration.Problem     `json:"problem,omitempty"`
 	AddOnly      bool                   `json:"addOnly,omitempty"`
+	// Audit are the last entries of the mailbox's own trail; only the mailbox itself answers with them.
+	Audit []migration.AuditEntry `json:"audit,omitempty"`
 }
 
 // Gate is what a person approves.
@@ -207,8 +219,16 @@ type Memo struct {
 	First   string          `json:"first,omitempty"`
 	Since   time.Time       `json:"since,omitzero"`
 	Totals  Totals          `json:"totals"`
+	Pace    *Pace           `json:"pace,omitempty"`
 	// States are the eleven steps' states in order.
 	States   []migration.State `json:"states,omitempty"`
 	Digest   string            `json:"digest,omitempty"`
 	Modified time.Time         `json:"modified"`
+}
+
+// MailboxMemo is what is shown of a mailbox without a worker, under MemoStatus: its status without the verification's
+// folders and faults, at most 2 kB as JSON.
+type MailboxMemo struct {
+	MailboxStatus
+	Modified time.Time `json:"modified"`
 }

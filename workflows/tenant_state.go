@@ -24,6 +24,9 @@ type TenantState struct {
 	// Steps are the eleven, in order. Those that the waves pass are counted from their reports.
 	Steps []StepStatus `json:"steps"`
 
+	// Rates are the last samples of how much of the first copies was done, oldest first.
+	Rates []paceSample `json:"rates,omitempty"`
+
 	Paused  bool   `json:"paused,omitempty"`
 	Aborted *Order `json:"aborted,omitempty"`
 	// Pass counts the passes that were demanded of every mailbox.

@@ -36,7 +36,7 @@ func Wave(ctx workflow.Context, in WaveInput) error {
 	if w.s.Check.IsZero() {
 		w.s.Check = w.now().Add(w.timing.Children.D())
 	}
-	if err := workflow.SetQueryHandler(ctx, QueryStatus, func() (WaveStatus, error) { return w.status(true), nil }); err != nil {
+	if err := workflow.SetQueryHandler(ctx, QueryStatus, func() (WaveStatus, error) { return w.answerStatus(), nil }); err != nil {
 		return err
 	}
 	w.hear()

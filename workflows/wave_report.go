@@ -176,7 +176,7 @@ func (w *wave) count(step migration.Step) stepCount {
 // status answers the query, with the mailboxes where they are asked for.
 func (w *wave) status(mailboxes bool) WaveStatus {
 	s := WaveStatus{
-		Name: w.in.Name, ID: WaveID(w.scope.Tenant, w.scope.Launch, w.in.Name), State: w.state(), Totals: w.totals(),
+		Name: w.in.Name, ID: WaveID(w.scope.Tenant, w.scope.Launch, w.in.Name), State: w.state(), Totals: w.totals(), Pace: w.copyPace(),
 	}
 	s.Waiting = w.waiting()
 	s.WaitingCount = len(s.Waiting)
@@ -194,6 +194,20 @@ func (w *wave) status(mailboxes bool) WaveStatus {
 		}
 	}
 	return s
+}
+
+// answerStatus is the status with everything that only the query tells.
+func (w *wave) answerStatus() WaveStatus {
+	s := w.status(true)
+	s.Audit = lastOf(w.s.Audit)
+	return s
+}
+
+// toldAudit is how many entries of its trail a wave or a mailbox answers with.
+const toldAudit = 20
+
+func lastOf(audit []migration.AuditEntry) []migration.AuditEntry {
+	return audit[max(0, len(audit)-toldAudit):]
 }
 
 // stepOf is a step's line for so many mailboxes.
@@ -259,8 +273,11 @@ func (w *wave) totals() Totals {
 // mailbox is a row as the status shows it.
 func (w *wave) mailbox(r *row) MailboxStatus {
 	m := MailboxStatus{
-		Address: r.Address, ID: MailboxID(w.scope.Tenant, w.scope.Launch, r.Address), State: r.State, Step: r.Stage.step(),
-		Doing: r.Note, Problem: r.Problem,
+		Address: r.Address, ID: MailboxID(w.scope.Tenant, w.scope.Launch, r.Address), Wave: w.in.Name, State: r.State, Step: r.Stage.step(),
+		Doing: r.Note, Problem: r.Problem, Expected: Load{r.Expected, r.Bytes}, Copied: r.Report.Copied,
+	}
+	if _, problem := r.waits(); problem != nil {
+		m.Since = r.Since
 	}
 	if !r.started() && r.State == migration.Running && w.idle() {
 		m.State = migration.Pending
@@ -355,9 +372,10 @@ func (w *wave) archive(ctx workflow.Context) {
 
 // show brings the details, the attributes and the memo up to date.
 func (w *wave) show() {
+	w.timeCopies()
 	status := w.status(false)
 	workflow.SetCurrentDetails(w.base, waveDetails(status, w.s.Audit))
-	memo := Memo{State: status.State, Step: migration.StepMigrate, Waiting: status.WaitingCount, Totals: status.Totals}
+	memo := Memo{State: status.State, Step: migration.StepMigrate, Waiting: status.WaitingCount, Totals: status.Totals, Pace: &status.Pace}
 	for _, s := range status.Steps {
 		if s.State != migration.Done {
 			memo.Step = s.Step

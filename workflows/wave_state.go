@@ -26,6 +26,9 @@ type WaveMemory struct {
 	// Pass counts the passes that were demanded here, on top of the tenant's.
 	Pass    int    `json:"pass,omitempty"`
 	Aborted *Order `json:"aborted,omitempty"`
+	// CopyBegan is when the first first copy was ordered, CopyEnded when the last was complete.
+	CopyBegan time.Time `json:"copyBegan,omitzero"`
+	CopyEnded time.Time `json:"copyEnded,omitzero"`
 	// Report is the number of the last report; Reported when it was sent; Due when the next must be, zero if there is nothing to say.
 	Report   int       `json:"report,omitempty"`
 	Reported time.Time `json:"reported,omitzero"`
