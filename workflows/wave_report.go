@@ -292,6 +292,9 @@ func (w *wave) mailbox(r *row) MailboxStatus {
 			m.State, m.Doing = migration.Running, "first copy"
 		}
 	}
+	if paused := w.s.Paused || w.s.Orders.Paused; paused && (m.State == migration.Running || m.State == migration.Pending) {
+		m.State, m.Doing = migration.Paused, "paused with its wave"
+	}
 	return m
 }
 

@@ -3,6 +3,9 @@ package operator
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +21,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/mailferry/mailferry/internal/migration"
-	"github.com/mailferry/mailferry/workflows"
 )
 
 // fake is a Temporal server as far as an Operator sees it: one run for each ID, whose answers a test sets.
@@ -28,6 +30,10 @@ type fake struct {
 	// answers are what a query returns, updates what an update does; both need a worker.
 	answers map[string]any
 	update  func(client.UpdateWorkflowOptions) (any, error)
+
+	// pages is how many runs a page of a list has, where it isn't what was asked for; queries are what was asked.
+	pages   int
+	queries []string
 
 	started []client.StartWorkflowOptions
 	signals []sent
@@ -125,15 +131,24 @@ func (f *fake) DescribeTaskQueue(context.Context, string, enumspb.TaskQueueType)
 }
 
 func (f *fake) ListWorkflow(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
-	response := &workflowservice.ListWorkflowExecutionsResponse{}
-	kind := workflows.TenantType
-	if strings.Contains(r.GetQuery(), "'"+workflows.WaveType+"'") {
-		kind = workflows.WaveType
-	}
-	for _, run := range f.runs {
-		if run.GetWorkflowExecutionInfo().GetType().GetName() == kind {
-			response.Executions = append(response.Executions, run.GetWorkflowExecutionInfo())
+	f.queries = append(f.queries, r.GetQuery())
+	var all []*workflowpb.WorkflowExecutionInfo
+	for _, id := range slices.Sorted(maps.Keys(f.runs)) {
+		info := f.runs[id].GetWorkflowExecutionInfo()
+		running := info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+		if !strings.Contains(r.GetQuery(), "'"+info.GetType().GetName()+"'") || !running && strings.Contains(r.GetQuery(), "= 'Running'") {
+			continue
 		}
+		all = append(all, info)
+	}
+	from, _ := strconv.Atoi(string(r.GetNextPageToken()))
+	size := int(r.GetPageSize())
+	if f.pages > 0 {
+		size = f.pages
+	}
+	response := &workflowservice.ListWorkflowExecutionsResponse{Executions: all[from:min(from+size, len(all))]}
+	if from+size < len(all) {
+		response.NextPageToken = []byte(strconv.Itoa(from + size))
 	}
 	return response, nil
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/mailferry/mailferry/workflows"
 )
@@ -39,32 +41,48 @@ func (l Live) Rate() (messages, bytes float64) {
 // Live describes the mailboxes with these workflow IDs and returns those that have an activity under way. It asks the
 // server alone, once for each: give it only the mailboxes that somebody looks at.
 func (o *Operator) Live(ctx context.Context, ids []string) ([]Live, error) {
+	found := make([][]Live, len(ids))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(describedAtOnce)
+	for i, id := range ids {
+		group.Go(func() (err error) {
+			found[i], err = o.pending(ctx, id)
+			return err
+		})
+	}
+	err := group.Wait()
+	return slices.Concat(found...), err
+}
+
+// describedAtOnce is how many workflows are described at the same time.
+const describedAtOnce = 8
+
+// pending are the activities that a workflow has under way.
+func (o *Operator) pending(ctx context.Context, id string) ([]Live, error) {
+	response, err := o.temporal.DescribeWorkflowExecution(ctx, id, "")
+	if isNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, Translate(err)
+	}
 	var all []Live
-	for _, id := range ids {
-		response, err := o.temporal.DescribeWorkflowExecution(ctx, id, "")
-		if isNotFound(err) {
-			continue
+	for _, a := range response.GetPendingActivities() {
+		live := Live{
+			ID: id, Activity: a.GetActivityType().GetName(), Attempt: int(a.GetAttempt()),
+			Started: timeOf(a.GetLastStartedTime()), Heartbeat: timeOf(a.GetLastHeartbeatTime()),
+			Failure: a.GetLastFailure().GetMessage(),
 		}
-		if err != nil {
-			return all, Translate(err)
-		}
-		for _, a := range response.GetPendingActivities() {
-			live := Live{
-				ID: id, Activity: a.GetActivityType().GetName(), Attempt: int(a.GetAttempt()),
-				Started: timeOf(a.GetLastStartedTime()), Heartbeat: timeOf(a.GetLastHeartbeatTime()),
-				Failure: a.GetLastFailure().GetMessage(),
+		if payloads := a.GetHeartbeatDetails().GetPayloads(); len(payloads) > 0 {
+			// The part of an activities.CopyCheckpoint that is of interest; other activities' details have none.
+			var details struct {
+				Progress migration.Progress `json:"progress"`
 			}
-			if payloads := a.GetHeartbeatDetails().GetPayloads(); len(payloads) > 0 {
-				// The part of an activities.CopyCheckpoint that is of interest; other activities' details have none.
-				var details struct {
-					Progress migration.Progress `json:"progress"`
-				}
-				if o.converter.FromPayload(payloads[0], &details) == nil {
-					live.Progress = details.Progress
-				}
+			if o.converter.FromPayload(payloads[0], &details) == nil {
+				live.Progress = details.Progress
 			}
-			all = append(all, live)
 		}
+		all = append(all, live)
 	}
 	return all, nil
 }

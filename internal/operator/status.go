@@ -23,6 +23,9 @@ type Status struct {
 	Note string `json:"note,omitempty"`
 	// Modified is when the memo was written that the status was made from; zero where a worker answered.
 	Modified time.Time `json:"modified,omitzero"`
+	// Outlook is how far the first copies are and when they will be done; Parties are those who must act.
+	Outlook Outlook `json:"outlook"`
+	Parties []Due   `json:"parties,omitempty"`
 	// WaitingCount is how many things wait for a person; Waiting may list fewer.
 	WaitingCount int `json:"waitingCount,omitempty"`
 	// RunID is the tenant's latest run; Ended is set when it is over, and Closed says how.
@@ -38,6 +41,14 @@ func (s Status) NeedsPerson() bool {
 
 // Status asks a worker how the tenant's migration stands, and reads the memos where none answers.
 func (o *Operator) Status(ctx context.Context, tenant string) (Status, error) {
+	s, err := o.status(ctx, tenant)
+	if err == nil {
+		s.Outlook, s.Parties = s.outlook(o.now()), s.Dues()
+	}
+	return s, err
+}
+
+func (o *Operator) status(ctx context.Context, tenant string) (Status, error) {
 	e, err := o.find(ctx, tenant)
 	if err != nil {
 		return Status{}, err
@@ -107,6 +118,9 @@ func (o *Operator) remembered(ctx context.Context, tenant string, e execution, s
 	s.Tenant, s.Organisation, s.Launch = tenant, e.record.Organisation, e.record.Launch
 	s.State, s.Started, s.Doing, s.Totals = m.State, e.record.Started, m.Doing, m.Totals
 	s.WaitingCount, s.Modified = m.Waiting, m.Modified
+	if m.Pace != nil {
+		s.Pace = *m.Pace
+	}
 	s.Note = "no worker is running, so nothing goes on and this is the last that is known"
 	if !e.running() {
 		s.Note = "no worker is running; this is the last that is known"
@@ -154,9 +168,13 @@ func (o *Operator) waveMemos(ctx context.Context, tenant, launch string) []workf
 			continue
 		}
 		id := info.GetExecution().GetWorkflowId()
-		waves = append(waves, workflows.WaveStatus{
+		wave := workflows.WaveStatus{
 			Name: id[strings.LastIndexByte(id, '/')+1:], ID: id, State: m.State, WaitingCount: m.Waiting, Totals: m.Totals,
-		})
+		}
+		if m.Pace != nil {
+			wave.Pace = *m.Pace
+		}
+		waves = append(waves, wave)
 	}
 	return waves
 }
