@@ -80,20 +80,14 @@ The rejection is recorded by the server even while no worker runs.`,
 				return err
 			}
 			return s.with(cmd, func(l link) error {
-				if err := l.Reject(cmd.Context(), args[0], workflows.Decision{Digest: digest, By: by, Note: who.reason}); err != nil {
-					return err
-				}
-				return s.ordered(cmd, args[0], fmt.Sprintf("rejection of %s by %s", digest, by))
+				order := told{args[0], args[0], workflows.SignalReject, by, fmt.Sprintf("rejection of %s by %s", digest, by)}
+				return s.tell(cmd, l, order, func() error {
+					return l.Reject(cmd.Context(), args[0], workflows.Decision{Digest: digest, By: by, Note: who.reason})
+				})
 			})
 		},
 	}
 	cmd.Flags().StringVar(&digest, "digest", "", "the digest of what is rejected, as status shows it")
 	who.flags(cmd, "note", "why; recorded and shown")
 	return cmd
-}
-
-// ordered says that an order is recorded and how to see what comes of it.
-func (s *starter) ordered(cmd *cobra.Command, tenant, what string) error {
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "recorded: %s\nsee what comes of it: starter%s status %s\n", what, s.connection.repeat(), tenant)
-	return err
 }

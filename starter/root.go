@@ -25,6 +25,7 @@ A first migration, from the keys to the report:
   starter check  --plan plan.yaml --csv mailboxes.csv
   starter launch --plan plan.yaml --csv mailboxes.csv
   starter status contoso --watch         what is done, what is going on, what waits for you
+  starter mailboxes contoso --state waiting
   starter approve contoso --digest ...   the MX change, after you have read what it changes
   starter report contoso                 what was moved, changed and decided
 
@@ -65,7 +66,7 @@ func newRoot(began *bool) *cobra.Command {
 	root.SetUsageTemplate(usage(root.UsageTemplate()))
 	root.AddCommand(
 		s.keygen(), s.check(), s.script(), s.launch(),
-		s.status(), s.report(),
+		s.status(), s.mailboxes(), s.report(),
 		s.approve(), s.reject(),
 		s.retryStep(), s.skipStep(), s.pause(), s.resume(), s.syncNow(), s.exclude(), s.restart(), s.abort(),
 	)

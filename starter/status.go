@@ -33,9 +33,10 @@ func (s *starter) status() *cobra.Command {
 		Use:     "status [TENANT]",
 		GroupID: "look",
 		Short:   "show how a migration stands and what waits for you",
-		Long: `Show the eleven steps of a migration, what is being copied just now, what waits for a person (what is
-wrong, what to do, and what to type then), and at the gate exactly what would be changed, with the
-command that approves it. Without a TENANT it shows the namespace's only migration.
+		Long: `Show how far a migration is, when its first copies will be done, and what waits for whom; then the eleven
+steps, what is being copied just now, what waits for a person (what is wrong, who must act, what to do,
+and what to type then), and at the gate exactly what would be changed, with the command that approves it.
+Without a TENANT it shows the namespace's only migration.
 
 It changes nothing. Without a running worker it shows what was last known, and says so first.
 
@@ -48,12 +49,7 @@ be asked; 3 it waits for a person (not with --watch).`,
 		Example: `  starter status contoso
   starter status contoso --watch
   starter status contoso --json | jq .totals`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return arguments(args, "TENANT")
-			}
-			return nil
-		},
+		Args: atMostOneTenant,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.with(cmd, func(l link) error {
 				tenant, err := onlyTenant(cmd.Context(), l, args)
@@ -71,6 +67,14 @@ be asked; 3 it waits for a person (not with --watch).`,
 	cmd.Flags().BoolVar(&f.json, "json", false, "print the whole state as JSON")
 	cmd.Flags().DurationVar(&f.every, "every", 2*time.Second, "with --watch: how often to look")
 	return cmd
+}
+
+// atMostOneTenant takes one argument or none.
+func atMostOneTenant(_ *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return arguments(args, "TENANT")
+	}
+	return nil
 }
 
 // onlyTenant is the tenant that was named, or else the only one there is.

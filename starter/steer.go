@@ -64,10 +64,8 @@ func (s *starter) give(cmd *cobra.Command, tenant, wave, mailbox string, who sig
 		if err != nil {
 			return err
 		}
-		if err := give(l, cmd.Context(), id, workflows.Order{By: by, Reason: who.reason}); err != nil {
-			return err
-		}
-		return s.ordered(cmd, tenant, fmt.Sprintf("%s %s, by %s", doing, id, by))
+		signal := told{tenant, id, cmd.Name(), by, fmt.Sprintf("%s %s, by %s", doing, id, by)}
+		return s.tell(cmd, l, signal, func() error { return give(l, cmd.Context(), id, workflows.Order{By: by, Reason: who.reason}) })
 	})
 }
 

@@ -61,14 +61,12 @@ func (s *starter) stepCommand(verb string, give func(link, *cobra.Command, strin
 			}
 			order := workflows.StepOrder{Step: step, Mailbox: strings.ToLower(mailbox), By: by, Reason: who.reason}
 			return s.with(cmd, func(l link) error {
-				if err := give(l, cmd, args[0], order); err != nil {
-					return err
-				}
 				what := fmt.Sprintf("%s of step %d (%s)", verb, step, step.Title())
 				if mailbox != "" {
 					what += " for " + mailbox
 				}
-				return s.ordered(cmd, args[0], what+" by "+by)
+				signal := told{args[0], args[0], cmd.Name(), by, what + " by " + by}
+				return s.tell(cmd, l, signal, func() error { return give(l, cmd, args[0], order) })
 			})
 		},
 	}

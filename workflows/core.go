@@ -164,6 +164,7 @@ func (c *core) display(show func()) {
 func (c *core) publish(m Memo) {
 	states := m
 	states.Doing, states.First, states.Since, states.Totals, states.Pace = "", "", time.Time{}, Totals{}, nil
+	states.Kind, states.Mailbox = "", ""
 	headline := string(encode(states))
 	states.Totals = m.Totals
 	all := string(encode(states))

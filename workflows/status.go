@@ -134,6 +134,11 @@ func (t *tenant) totals() Totals {
 	return sum
 }
 
+// first is what the memo says of all that waits.
+func (m *Memo) first(w Waiting) {
+	m.First, m.Kind, m.Mailbox = cut(w.Problem.Text, 300), cut(w.Problem.Kind, 60), cut(w.Mailbox, maxAddress)
+}
+
 // show brings the details, the attributes and the memo up to date.
 func (t *tenant) show() {
 	t.sample()
@@ -148,7 +153,7 @@ func (t *tenant) show() {
 		}
 	}
 	if len(status.Waiting) > 0 {
-		memo.First = shorten(status.Waiting[0].Problem.Text, 300)
+		memo.first(status.Waiting[0])
 	}
 	if status.Gate != nil {
 		memo.Digest = status.Gate.Digest

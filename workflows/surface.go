@@ -216,10 +216,13 @@ type Memo struct {
 	Step    migration.Step  `json:"step"`
 	Doing   string          `json:"doing,omitempty"`
 	Waiting int             `json:"waiting,omitempty"`
-	First   string          `json:"first,omitempty"`
-	Since   time.Time       `json:"since,omitzero"`
-	Totals  Totals          `json:"totals"`
-	Pace    *Pace           `json:"pace,omitempty"`
+	// First is the first thing that waits, in words; Kind and Mailbox are its problem's and its mailbox's.
+	First   string    `json:"first,omitempty"`
+	Kind    string    `json:"kind,omitempty"`
+	Mailbox string    `json:"mailbox,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	Totals  Totals    `json:"totals"`
+	Pace    *Pace     `json:"pace,omitempty"`
 	// States are the eleven steps' states in order.
 	States   []migration.State `json:"states,omitempty"`
 	Digest   string            `json:"digest,omitempty"`

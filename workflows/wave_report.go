@@ -386,7 +386,8 @@ func (w *wave) show() {
 		}
 	}
 	if len(status.Waiting) > 0 {
-		memo.First, memo.Since = shorten(status.Waiting[0].Problem.Text, 300), status.Waiting[0].Since
+		memo.first(status.Waiting[0])
+		memo.Since = status.Waiting[0].Since
 	}
 	w.publish(memo)
 }

@@ -247,11 +247,13 @@ func (o *Operator) slowest(ctx context.Context, s Status, q MailboxQuery, list l
 	lines = slices.DeleteFunc(lines, func(l MailboxLine) bool {
 		return l.Copied || l.State == migration.Excluded || l.State == migration.Aborted || l.State == migration.Done
 	})
-	assumed := func(l MailboxLine) time.Duration { return lasts(l.load(), AssumedMessages, AssumedBytes) }
-	bySize := func(a, b MailboxLine) int {
-		return cmp.Or(cmp.Compare(assumed(b), assumed(a)), cmp.Compare(a.Address, b.Address))
+	takes := func(l MailboxLine) time.Duration {
+		return cmp.Or(l.Left.D(), lasts(l.load(), AssumedMessages, AssumedBytes))
 	}
-	slices.SortFunc(lines, bySize)
+	byTime := func(a, b MailboxLine) int {
+		return cmp.Or(cmp.Compare(takes(b), takes(a)), cmp.Compare(a.Address, b.Address))
+	}
+	slices.SortFunc(lines, byTime)
 	if len(lines) > mostSlowest {
 		lines = lines[:mostSlowest]
 	}
@@ -265,7 +267,7 @@ func (o *Operator) slowest(ctx context.Context, s Status, q MailboxQuery, list l
 			l.Left = migration.Duration(lasts(l.load(), s.Outlook.Messages/share, s.Outlook.Bytes/share).Round(time.Second))
 		}
 	}
-	slices.SortFunc(lines, func(a, b MailboxLine) int { return cmp.Or(cmp.Compare(b.Left, a.Left), bySize(a, b)) })
+	slices.SortFunc(lines, byTime)
 	if limit >= 0 && len(lines) > limit {
 		lines = lines[:limit]
 	}

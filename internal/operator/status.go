@@ -142,7 +142,7 @@ func (o *Operator) remembered(ctx context.Context, tenant string, e execution, s
 		s.Steps = append(s.Steps, one)
 	}
 	if m.Waiting > 0 && m.First != "" {
-		s.Waiting = []workflows.Waiting{{Step: m.Step, Problem: migration.Problem{Text: m.First}, Since: m.Since}}
+		s.Waiting = []workflows.Waiting{{Step: m.Step, Mailbox: m.Mailbox, Problem: migration.Problem{Kind: m.Kind, Text: m.First}, Since: m.Since}}
 	}
 	if m.Digest != "" && e.running() {
 		s.Gate = &workflows.Gate{Digest: m.Digest, Since: m.Since}

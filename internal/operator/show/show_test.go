@@ -2,6 +2,7 @@ package show
 
 import (
 	"bytes"
+	"encoding/csv"
 	"flag"
 	"os"
 	"path/filepath"
@@ -67,10 +68,15 @@ func moved() operator.Status {
 	s.Waiting = []workflows.Waiting{{
 		Step: migration.StepConnect, Mailbox: "bob@contoso.com", Since: ago(3 * time.Minute),
 		Problem: migration.Problem{
-			Text: "the source refused to sign bob in: \"NO \x1b[31mLOGIN failed\"", Remedy: "correct the password in the CSV and launch it again",
+			Kind: "sign-in-refused", Text: "the source refused to sign bob in: \"NO \x1b[31mLOGIN failed\"", Remedy: "correct the password in the CSV and launch it again",
 		},
 	}}
 	s.WaitingCount = 2
+	s.Pace.Began = ago(2 * time.Hour)
+	s.Outlook = operator.Outlook{
+		Messages: 4.2, Bytes: 612_000, Over: migration.Duration(35 * time.Minute), Left: migration.Duration(18 * time.Minute), Ends: now.Add(18 * time.Minute),
+		Began: ago(2 * time.Hour), Slowest: "cleo@contoso.com", Forecast: migration.Duration(90 * time.Minute),
+	}
 	s.Audit = []migration.AuditEntry{
 		{At: ago(25 * time.Hour), What: "too long ago to be shown"},
 		{At: ago(24 * time.Hour), What: "a list of 4 mailboxes was taken in"},
@@ -97,9 +103,21 @@ func TestStatus(t *testing.T) {
 			After:  migration.Record{Name: "contoso.com", Type: "MX", TTL: 300, Data: []string{"0 contoso-com.mail.protection.outlook.com"}},
 		}, {After: migration.Record{Name: "autodiscover.contoso.com", Type: "CNAME", TTL: 3600, Data: []string{"autodiscover.outlook.com"}}}},
 	}
+	gate.Outlook.Ended, gate.Outlook.Slowest = ago(time.Hour), ""
+	unchanged := gate
+	unchanged.Gate = &workflows.Gate{Digest: "77aa", Domains: []string{"contoso.com"}, Since: ago(time.Minute)}
+	crowd := moved()
+	crowd.Outlook = operator.Outlook{Unknown: "too little has been copied yet to say"}
+	for _, name := range []string{"cleo", "dan", "eve", "fay"} {
+		crowd.Waiting = append(crowd.Waiting, workflows.Waiting{Step: migration.StepMigrate, Mailbox: name + "@contoso.com", Problem: migration.Problem{
+			Kind: "target-full", Text: "the target mailbox takes no more", Remedy: "give it room, then retry",
+		}, Since: ago(time.Hour)})
+	}
+	crowd.WaitingCount = 7
 	gate.Proofs = []migration.Proof{{Domain: "contoso.com", Kind: migration.ProofProbe, State: migration.ProofOpen, Text: "the probe has not arrived yet"}}
 	remembered := moved()
 	remembered.Worker, remembered.Note, remembered.Modified = false, "no worker is running, so nothing goes on and this is the last that is known", ago(time.Hour)
+	remembered.Outlook = operator.Outlook{Unknown: "no worker is running", Forecast: remembered.Outlook.Forecast}
 	for _, test := range []struct {
 		name    string
 		status  operator.Status
@@ -109,6 +127,8 @@ func TestStatus(t *testing.T) {
 		{"moving", moved(), live, Options{Width: 100, Command: "starter --address temporal:7233"}},
 		{"narrow", moved(), nil, Options{Width: 60}},
 		{"gate", gate, nil, Options{}},
+		{"unchanged", unchanged, nil, Options{}},
+		{"crowd", crowd, nil, Options{}},
 		{"closed", closed, nil, Options{}},
 		{"remembered", remembered, nil, Options{}},
 	} {
@@ -236,4 +256,54 @@ func TestWhatFollowsARollbackIsAnAbort(t *testing.T) {
 	if out := b.String(); !strings.Contains(out, "Then: starter abort contoso\n") || strings.Contains(out, "retry-step contoso") {
 		t.Errorf("after a rollback it offers:\n%s", out)
 	}
+}
+
+// page has a mailbox of every sort.
+func page() operator.MailboxPage {
+	line := func(name string, state migration.State, step migration.Step) operator.MailboxLine {
+		return operator.MailboxLine{MailboxStatus: workflows.MailboxStatus{Address: name + "@contoso.com", Wave: "main", State: state, Step: step}}
+	}
+	copying := line("ada", migration.Running, migration.StepMigrate)
+	copying.Doing, copying.Expected, copying.There, copying.Bytes = "first copy", workflows.Load{Messages: 12500, Bytes: 2e9}, 8020, 1_234_567_890
+	copying.MessagesPerSecond, copying.BytesPerSecond, copying.Left = 12.4, 1.9e6, migration.Duration(6*time.Minute)
+	again := line("ben", migration.Running, migration.StepMigrate)
+	again.Attempt, again.Failure = 3, "the source closed the connection: BYE \x1b[2Jtoo many"
+	waiting := line("cleo", migration.Waiting, migration.StepCredentials)
+	waiting.Since, waiting.Who = ago(3*time.Hour), operator.User
+	waiting.Problem = &migration.Problem{Kind: "sign-in-refused", Text: "the source refused \"cleo\": NO", Remedy: "correct the password"}
+	evil := line("=cmd|' /C calc'!A0", migration.Pending, migration.StepUsers)
+	evil.Doing = "@SUM(1+1)\n=1"
+	return operator.MailboxPage{Tenant: "contoso", Worker: true, Next: "wave:main/cleo@contoso.com", Mailboxes: []operator.MailboxLine{copying, again, waiting, evil}}
+}
+
+func TestMailboxes(t *testing.T) {
+	var out bytes.Buffer
+	if err := Mailboxes(&out, page(), "starter mailboxes contoso --page wave:main/cleo@contoso.com", Options{Now: now}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "mailboxes", out.String())
+	out.Reset()
+	none := operator.MailboxPage{Note: "no worker is running, so nothing goes on and this is the last that is known"}
+	if err := Mailboxes(&out, none, "", Options{Now: now}); err != nil || !strings.HasPrefix(out.String(), "No worker is running") || !strings.HasSuffix(out.String(), "No such mailbox.\n") {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
+func TestMailboxesCSV(t *testing.T) {
+	var out bytes.Buffer
+	if err := MailboxesCSV(&out, page()); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(strings.NewReader(out.String())).ReadAll()
+	if err != nil || len(rows) != 5 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	for _, row := range rows {
+		for _, cell := range row {
+			if cell != "" && strings.ContainsAny(cell[:1], "=+-@\t\r") || strings.ContainsAny(cell, "\x1b\n") {
+				t.Errorf("the cell %q is a formula or draws", cell)
+			}
+		}
+	}
+	golden(t, "mailboxes-csv", out.String())
 }

@@ -24,6 +24,7 @@ func Status(w io.Writer, s operator.Status, live []operator.Live, o Options) err
 		b.WriteString(o.paint(o.wrap(plain(note), 0), text.FgYellow) + "\n\n")
 	}
 	b.WriteString(headline(s, o) + "\n\n")
+	outlook(&b, s, o)
 	steps(&b, s, o)
 	sums(&b, s, o)
 	copying(&b, live, o)
@@ -178,47 +179,6 @@ func happened(entry migration.AuditEntry) string {
 	return plain(fmt.Sprintf("%s (%s)", entry.What, entry.By))
 }
 
-// waiting lists what a person must do, and what to type when it is done.
-func waiting(b *strings.Builder, s operator.Status, o Options) {
-	if s.WaitingCount == 0 && len(s.Waiting) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "\n%s\n", o.paint(plural(max(s.WaitingCount, len(s.Waiting)), "thing waits", "things wait")+" for a person", text.Bold, text.FgYellow))
-	for _, item := range s.Waiting {
-		about := fmt.Sprintf("step %d, %s", item.Step, item.Step.Title())
-		if item.Mailbox != "" {
-			about += ", " + plain(item.Mailbox)
-		} else if item.Wave != "" {
-			about += ", wave " + plain(item.Wave)
-		}
-		if !item.Since.IsZero() {
-			about += ", for " + Age(o.now().Sub(item.Since))
-		}
-		fmt.Fprintf(b, "\n  %s %s\n%s\n", o.paint("!", text.FgYellow), about, o.wrap(plain(item.Problem.Text), 4))
-		if item.Problem.Remedy != "" {
-			b.WriteString(o.wrap("To do: "+plain(item.Problem.Remedy), 4) + "\n")
-		}
-		if s.Closed == "" && s.Gate == nil || item.Step != migration.StepCutover {
-			fmt.Fprintf(b, "    Then: %s\n", then(s.Tenant, item, o))
-		}
-	}
-	if more := s.WaitingCount - len(s.Waiting); more > 0 {
-		fmt.Fprintf(b, "\n  and %s more\n", Count(more))
-	}
-}
-
-// then is what to type when what waits is mended.
-func then(tenant string, item workflows.Waiting, o Options) string {
-	if item.Problem.Kind == workflows.RolledBack {
-		return fmt.Sprintf("%s abort %s", o.command(), tenant)
-	}
-	line := fmt.Sprintf("%s retry-step %s %d", o.command(), tenant, item.Step)
-	if item.Mailbox != "" {
-		line += " --mailbox " + plain(item.Mailbox)
-	}
-	return line
-}
-
 // Gate writes what an approval would have done.
 func Gate(w io.Writer, tenant string, g workflows.Gate, o Options) error {
 	var b strings.Builder
@@ -237,6 +197,9 @@ func gate(b *strings.Builder, tenant string, g workflows.Gate, o Options) {
 		fmt.Fprintf(b, "  Domains, in this order: %s\n", plain(strings.Join(g.Domains, ", ")))
 	}
 	changes(b, g.Changes, o)
+	if len(g.Changes) == 0 {
+		b.WriteString(o.wrap("No record is changed: every MX is already as the tenant wants it. An approval goes on to the proofs of routing.", 2) + "\n")
+	}
 	if len(g.Accepted) > 0 {
 		fmt.Fprintf(b, "  Accepted as they are, though NOT verified: %s\n", plural(len(g.Accepted), "mailbox", "mailboxes"))
 		for _, address := range g.Accepted {

@@ -1,0 +1,122 @@
+package show
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/internal/operator"
+)
+
+// outlook answers, for someone who has no time for the rest: how far, when done, and what waits for whom.
+func outlook(b *strings.Builder, s operator.Status, o Options) {
+	if s.Closed != "" {
+		return
+	}
+	b.WriteString(o.labelled("How far", howFar(s)))
+	b.WriteString(o.labelled("When done", whenDone(s.Outlook)))
+	if s.Outlook.Forecast > 0 {
+		b.WriteString(o.labelled("Forecast", forecast(s.Outlook)))
+	}
+	dues := s.Dues()
+	if len(dues) == 0 && s.WaitingCount == 0 {
+		b.WriteString(o.labelled("Waits for", "nobody: it goes on by itself") + "\n")
+		return
+	}
+	label, named := "Waits for", 0
+	for _, due := range dues {
+		b.WriteString(o.labelled(label, dueLine(due)))
+		label, named = "", named+due.Count
+	}
+	if s.Gate != nil {
+		named--
+	}
+	if more := s.WaitingCount - named; more > 0 {
+		b.WriteString(o.labelled(label, plural(more, "thing more waits", "things more wait")+" for a person"))
+	}
+	b.WriteString("\n")
+}
+
+func dueLine(due operator.Due) string {
+	what := plain(due.First.Problem.Text)
+	if due.First.Mailbox != "" {
+		what = plain(due.First.Mailbox) + ": " + what
+	}
+	line := fmt.Sprintf("%s: %s", due.Party, cut(what, 120))
+	if due.Count > 1 {
+		line += fmt.Sprintf(" (and %s more)", Count(due.Count-1))
+	}
+	return line
+}
+
+func howFar(s operator.Status) string {
+	done, now := 0, migration.Step(0)
+	for _, step := range s.Steps {
+		if step.State.Finished() {
+			done++
+		} else if now == 0 && (step.State == migration.Running || step.State == migration.Waiting) {
+			now = step.Step
+		}
+	}
+	line := fmt.Sprintf("%d of %d steps done", done, len(s.Steps))
+	if now != 0 {
+		line += fmt.Sprintf(", now step %d, %s", now, now.Title())
+	}
+	a := s.Totals.Account
+	if all, there := max(s.Totals.Expected, a.Source), a.Copied+a.Already+a.Moved+a.Merged; all > 0 {
+		line += fmt.Sprintf("; %s of %s messages at the target (%d%%)", Count(there), Count(all), there*100/all)
+	}
+	return line + fmt.Sprintf("; %d of %s verified", s.Totals.Verified, plural(s.Totals.Mailboxes-s.Totals.Excluded, "mailbox", "mailboxes"))
+}
+
+// whenDone says when the first copies will be or were complete. For what comes after them no date can be given: it waits
+// for people, for the DNS and for days of quiet.
+func whenDone(l operator.Outlook) string {
+	switch {
+	case !l.Ended.IsZero():
+		return fmt.Sprintf("the first copies were complete on %s, after %s; the end has no date: it waits for approval, the DNS, and days of quiet",
+			date(l.Ended), roughly(l.Ended.Sub(l.Began)))
+	case l.Unknown != "":
+		return "not known: " + l.Unknown
+	}
+	line := fmt.Sprintf("the first copies in about %s, %s; %s over the last %s", roughly(l.Left.D()), date(l.Ends), perSecond(l.Messages, l.Bytes), roughly(l.Over.D()))
+	if l.Slowest != "" {
+		line += fmt.Sprintf("; %s alone takes that long", plain(l.Slowest))
+	}
+	if l.Guessed > 0 {
+		line += fmt.Sprintf("; %s taken to be like the others, since step 6 has not counted them yet", plural(l.Guessed, "mailbox is", "mailboxes are"))
+	}
+	return line
+}
+
+// forecast is what step 6 made of the first copies, to be held against what becomes of them.
+func forecast(l operator.Outlook) string {
+	line := roughly(l.Forecast.D()) + " for the first copies"
+	if !l.Began.IsZero() {
+		line += ", to " + date(l.Began.Add(l.Forecast.D()))
+	}
+	return line + fmt.Sprintf("; made by step 6, for %d messages/s and %s/s a mailbox", operator.AssumedMessages, Bytes(operator.AssumedBytes))
+}
+
+// roughly is Age without a last part that says nothing.
+func roughly(d time.Duration) string {
+	if d > 3*time.Minute {
+		d = d.Round(time.Minute)
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(Age(d), " 0s"), " 0m")
+}
+
+// perSecond writes a rate: "12 messages/s, 1.2 MB/s".
+func perSecond(messages, bytes float64) string {
+	line := fmt.Sprintf("%.0f messages/s", messages)
+	if messages < 10 {
+		line = fmt.Sprintf("%.1f messages/s", messages)
+	}
+	if bytes > 0 {
+		line += fmt.Sprintf(", %s/s", Bytes(int64(bytes)))
+	}
+	return line
+}
+
+func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
