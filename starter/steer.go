@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -102,9 +103,9 @@ func (s *starter) mailboxCommand(name, doing, short, long, example string, give 
 
 func (s *starter) abort() *cobra.Command {
 	var who signature
-	var yes bool
+	var yes, orphans bool
 	cmd := &cobra.Command{
-		Use:     "abort TENANT",
+		Use:     "abort TENANT | abort --orphans [TENANT]",
 		GroupID: "steer",
 		Short:   "stop a migration for good",
 		Long: `Stop a migration for good, before the MX change. Everything stays as it is: the source has all its
@@ -112,11 +113,24 @@ mail, and the target has what was copied so far. After the MX change an abort se
 back while deltas go on, and waits for you; a second abort then stops everything.
 
 Launching again later begins a new launch, which finds what is at the target and copies the rest.
-The order is recorded by the server even while no worker runs.`,
+The order is recorded by the server even while no worker runs.
+
+With --orphans it stops the waves and mailboxes that still run though their migration was terminated or is
+gone: it lists them, asks, gives them the same order, and says which did not obey. It never touches what
+belongs to a migration that runs.`,
 		Example: `  starter abort contoso --reason "postponed to next year"
-  starter abort contoso --yes --by "Grace Hopper" --reason "postponed to next year"`,
-		Args: oneTenant,
+  starter abort contoso --yes --by "Grace Hopper" --reason "postponed to next year"
+  starter abort --orphans`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if orphans {
+				return atMostOneTenant(cmd, args)
+			}
+			return oneTenant(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if orphans {
+				return s.abortOrphans(cmd, strings.Join(args, ""), who, yes)
+			}
 			if err := confirm(cmd, yes, "yes", fmt.Sprintf("Stop the migration of %s for good?", args[0])); err != nil {
 				return err
 			}
@@ -125,6 +139,7 @@ The order is recorded by the server even while no worker runs.`,
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "don't ask")
+	cmd.Flags().BoolVar(&orphans, "orphans", false, "stop what runs without its migration, of one tenant or of all")
 	who.flags(cmd, "reason", "why; recorded and shown")
 	return cmd
 }
