@@ -130,9 +130,11 @@ type Children interface {
 	Closed(ctx context.Context, ids []string) ([]string, error)
 }
 
-// Passwords makes first passwords, sealed at once.
+// Passwords makes first passwords, sealed at once, and hands them on.
 type Passwords interface {
 	NewPassword() (migration.Sealed, error)
+	// Reseal opens a secret, which what names for people, and seals it to another key, the public half of a pair in text form.
+	Reseal(secret migration.Sealed, key, what string) (migration.Sealed, error)
 }
 
 // Heartbeater is the part of client.Client whose heartbeats tell when the server didn't take one.

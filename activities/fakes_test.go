@@ -167,6 +167,10 @@ type passwords func() (migration.Sealed, error)
 
 func (p passwords) NewPassword() (migration.Sealed, error) { return p() }
 
+func (p passwords) Reseal(secret migration.Sealed, key, _ string) (migration.Sealed, error) {
+	return secret + " for " + migration.Sealed(key), nil
+}
+
 // run executes one activity with the heartbeat details of an earlier attempt, nil for none.
 func run[O any](t *testing.T, a *activities.Activities, earlier any, fn, in any) (O, error) {
 	t.Helper()

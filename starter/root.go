@@ -68,7 +68,7 @@ func newRoot(began *bool) *cobra.Command {
 		s.keygen(), s.check(), s.script(), s.launch(),
 		s.status(), s.mailboxes(), s.report(),
 		s.approve(), s.reject(),
-		s.retryStep(), s.skipStep(), s.pause(), s.resume(), s.syncNow(), s.exclude(), s.restart(), s.abort(),
+		s.retryStep(), s.skipStep(), s.pause(), s.resume(), s.syncNow(), s.exclude(), s.restart(), s.passwords(), s.abort(),
 	)
 	return root
 }

@@ -39,6 +39,7 @@ func (t *tenant) handleUpdates(ctx workflow.Context) error {
 		{UpdateEnroll, "Stage at most 500 rows of a list of mailboxes.", t.enroll, t.mayEnroll},
 		{UpdateEnrollCommit, "Make a staged list real.", t.enrollCommit, t.mayCommit},
 		{UpdateEnrollDiscard, "Drop a staged list.", t.enrollDiscard, t.mayDiscard},
+		{UpdatePasswords, "Hand out first passwords of new users, of one wave.", t.handOut, t.mayHandOut},
 		{UpdateApprove, "Approve the change of MX that the digest names.", t.approve, t.undecided},
 	} {
 		options := workflow.UpdateHandlerOptions{Validator: u.validator, Description: u.description}

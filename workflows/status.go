@@ -130,6 +130,7 @@ func (t *tenant) totals() Totals {
 		sum.Account.Add(one.Account)
 		sum.Refusals += one.Refusals
 		sum.Expected += one.Expected
+		sum.Passwords += one.Passwords
 	}
 	return sum
 }

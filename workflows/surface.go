@@ -153,6 +153,8 @@ type Totals struct {
 	Refusals int               `json:"refusals,omitempty"`
 	// Expected is how many messages step 6 counted at the source.
 	Expected int `json:"expected,omitempty"`
+	// Passwords is how many new users' first passwords nobody was given yet.
+	Passwords int `json:"passwords,omitempty"`
 }
 
 // WaveStatus is where one wave stands; QueryStatus on a wave answers with it and its mailboxes.
@@ -193,6 +195,8 @@ type MailboxStatus struct {
 	Verification migration.Verification `json:"verification"`
 	Problem      *migration.Problem     `json:"problem,omitempty"`
 	AddOnly      bool                   `json:"addOnly,omitempty"`
+	// Handed is who was given the user's first password; only its wave knows.
+	Handed *Handed `json:"handed,omitempty"`
 	// Audit are the last entries of the mailbox's own trail; only the mailbox itself answers with them.
 	Audit []migration.AuditEntry `json:"audit,omitempty"`
 }

@@ -14,6 +14,7 @@ import (
 // hear registers the signals that a tenant takes.
 func (t *tenant) hear() {
 	onMessage(&t.core, signalReport, t.takeReport)
+	onMessage(&t.core, signalHanded, t.takeHanded)
 	t.onDecision(SignalApprove, "Approve the change of MX that the digest names.", false)
 	t.onDecision(SignalReject, "Say no to the change of MX that the digest names.", true)
 	t.onOrder(SignalAbort, "Before the MX change: stop, and leave everything as it is. After it: set the records back.", true, t.abort)

@@ -35,6 +35,8 @@ type tenant struct {
 	enrolling bool
 	// checkAt is when to look for waves that ended without a report.
 	checkAt time.Time
+	// handed are waves' answers with first passwords, until they are taken.
+	handed []handedMessage
 	// changing says that a change of MX is under way just now.
 	changing bool
 }

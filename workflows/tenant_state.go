@@ -27,6 +27,9 @@ type TenantState struct {
 	// Rates are the last samples of how much of the first copies was done, oldest first.
 	Rates []paceSample `json:"rates,omitempty"`
 
+	// HandOuts counts the orders for first passwords.
+	HandOuts int `json:"handOuts,omitempty"`
+
 	Paused  bool   `json:"paused,omitempty"`
 	Aborted *Order `json:"aborted,omitempty"`
 	// Pass counts the passes that were demanded of every mailbox.

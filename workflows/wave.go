@@ -20,6 +20,8 @@ type wave struct {
 	s  WaveMemory
 	// told is what was last said upward that is said at once, as [wave.news] makes it.
 	told string
+	// handing says that first passwords are being handed out.
+	handing bool
 	// starting says that mailboxes are being started, which nothing interrupts.
 	starting bool
 }

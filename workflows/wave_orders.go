@@ -19,6 +19,7 @@ func (w *wave) hear() {
 	onMessage(&w.core, signalImport, w.settleImport)
 	onMessage(&w.core, signalOrders, w.obey)
 	onMessage(&w.core, signalReport, w.takeReport)
+	onMessage(&w.core, signalHandOut, w.handOut)
 	w.onOrder(SignalAbort, "Stop this wave, leave everything as it is, and end.", true, w.abort)
 	w.onOrder(SignalPause, "Stop copying until resumed.", false, func(o Order) {
 		w.s.Paused = true
@@ -74,6 +75,9 @@ func (w *wave) obey(o waveOrders) {
 		for _, r := range w.s.Rows {
 			r.Since = w.now()
 		}
+	}
+	if o.Close {
+		w.forgetPasswords()
 	}
 	if o.Finish && !before.Finish {
 		w.s.Check = w.now()

@@ -106,7 +106,9 @@ type row struct {
 	Problem *migration.Problem `json:"problem,omitempty"`
 	Note    string             `json:"note,omitempty"`
 	// Password is the sealed first password of a user that was created.
-	Password migration.Sealed     `json:"password,omitempty"`
+	Password migration.Sealed `json:"password,omitempty"`
+	// Handed is who was given it, nil if nobody was.
+	Handed   *Handed              `json:"handed,omitempty"`
 	User     migration.UserResult `json:"user,omitzero"`
 	Expected int                  `json:"expected,omitempty"`
 	Bytes    int64                `json:"bytes,omitempty"`

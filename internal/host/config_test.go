@@ -56,12 +56,43 @@ func TestConfigFromEnv(t *testing.T) {
 
 func TestFirstPasswordsAreSealed(t *testing.T) {
 	keys, public := newKeys(t)
-	s, err := passwords{public}.NewPassword()
+	s, err := passwords{public: public}.NewPassword()
 	if err != nil {
 		t.Fatal(err)
 	}
 	clear, err := keys.Open(s)
 	if err != nil || len(clear) < 12 || strings.Contains(string(s), string(clear)) {
 		t.Errorf("a first password of %d characters, sealed as %q, %v", len(clear), s, err)
+	}
+}
+
+func TestPasswordsAreSealedAnewToWhoGetsThem(t *testing.T) {
+	keys, public := newKeys(t)
+	theirs, their := newKeys(t)
+	p := passwords{public, newSecrets(keys)}
+	first, err := p.NewPassword()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := keys.Open(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := p.Reseal(first, their.String(), "the first password of a@x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := theirs.Open(sealed); err != nil || string(got) != string(want) {
+		t.Errorf("they open %q, %v; want %q", got, err, want)
+	}
+	if _, err := keys.Open(sealed); err == nil {
+		t.Error("the worker opens what is theirs")
+	}
+	stranger := passwords{their, newSecrets(theirs)}
+	if _, err := stranger.Reseal(first, their.String(), "the first password of a@x"); err == nil || !strings.Contains(err.Error(), "the first password of a@x") {
+		t.Errorf("another worker's password: %v", err)
+	}
+	if _, err := p.Reseal(first, "mfpub1:nonsense", "x"); err == nil || strings.Contains(err.Error(), string(want)) {
+		t.Errorf("a key that is none: %v", err)
 	}
 }

@@ -79,7 +79,7 @@ func newActivities(c client.Client, config Config) (*activities.Activities, *slo
 		Notifier:  notifier{opened},
 		Archive:   fileArchive{},
 		Children:  children{c},
-		Passwords: passwords{public},
+		Passwords: passwords{public, opened},
 		Heartbeat: c,
 	}, log, nil
 }

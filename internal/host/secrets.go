@@ -146,8 +146,11 @@ func (h *held) within(err error) bool {
 	return false
 }
 
-// passwords makes first passwords, sealed to the worker's newest key.
-type passwords struct{ public seal.Public }
+// passwords makes first passwords, sealed to the worker's newest key, and hands them on.
+type passwords struct {
+	public  seal.Public
+	secrets *secrets
+}
 
 // NewPassword implements activities.Passwords.
 func (p passwords) NewPassword() (migration.Sealed, error) {
@@ -156,4 +159,19 @@ func (p passwords) NewPassword() (migration.Sealed, error) {
 		return "", err
 	}
 	return p.public.Seal([]byte(password))
+}
+
+// Reseal implements activities.Passwords.
+func (p passwords) Reseal(secret migration.Sealed, key, what string) (migration.Sealed, error) {
+	public, err := seal.ParsePublic(key)
+	if err != nil {
+		return "", migration.NeedsPerson("key-unreadable", "the one-time key can't be used: "+err.Error(), "ask again with the starter, which makes the key", nil)
+	}
+	h := p.secrets.hold()
+	defer h.release()
+	clear, err := h.open(secret, what)
+	if err != nil {
+		return "", err
+	}
+	return public.Seal([]byte(clear))
 }

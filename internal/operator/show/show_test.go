@@ -57,7 +57,7 @@ func moved() operator.Status {
 		s.Steps = append(s.Steps, one)
 	}
 	s.Totals = workflows.Totals{
-		Mailboxes: 4, Verified: 2, Excluded: 1, Expected: 12500,
+		Mailboxes: 4, Verified: 2, Excluded: 1, Expected: 12500, Passwords: 3,
 		Account: migration.Account{Source: 12400, Copied: 8000, Already: 20, LeftOut: 3, Refused: 1, Bytes: 1_234_567_890},
 	}
 	s.Waves = []workflows.WaveStatus{

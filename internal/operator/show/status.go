@@ -84,6 +84,10 @@ func sums(b *strings.Builder, s operator.Status, o Options) {
 		}
 	}
 	b.WriteString("\n" + o.labelled("Mailboxes", line) + o.labelled("Messages", messages(t)))
+	if t.Passwords > 0 && s.Closed == "" {
+		b.WriteString(o.labelled("Passwords", "the first passwords of "+plural(t.Passwords, "new user", "new users")+" are not handed out yet; to do so:"))
+		fmt.Fprintf(b, "           %s passwords %s --to NAME --out FILE\n", o.command(), s.Tenant)
+	}
 	if len(s.Waves) > 1 {
 		for _, wave := range s.Waves {
 			b.WriteString(o.labelled("Wave", fmt.Sprintf("%s: %s, %s, %d verified", plain(wave.Name), o.state(wave.State),

@@ -118,9 +118,18 @@ func (w *World) EnsureUsers(_ context.Context, in activities.EnsureUsersInput) (
 	outcomes, err := w.each("EnsureUsers", in.Mailboxes)
 	var out activities.EnsureUsersOutput
 	for _, o := range outcomes {
-		out.Outcomes = append(out.Outcomes, activities.UserOutcome{Outcome: o, Result: migration.UserResult{Created: true}})
+		out.Outcomes = append(out.Outcomes, activities.UserOutcome{Outcome: o, Result: migration.UserResult{Created: true}, Password: "sealed " + migration.Sealed(o.Address)})
 	}
 	return out, err
+}
+
+// HandOut gives back what it was given, marked with the key.
+func (w *World) HandOut(_ context.Context, in activities.HandOutInput) (activities.HandOutOutput, error) {
+	var out activities.HandOutOutput
+	for _, p := range in.Passwords {
+		out.Passwords = append(out.Passwords, activities.FirstPassword{Address: p.Address, Password: p.Password + " for " + migration.Sealed(in.Key)})
+	}
+	return out, w.did("HandOut", fmt.Sprintf("%d to %s", len(in.Passwords), in.To))
 }
 
 func (w *World) MailboxesAnswer(_ context.Context, in activities.MailboxesAnswerInput) (activities.OutcomesOutput, error) {
