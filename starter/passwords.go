@@ -109,7 +109,7 @@ func (s *starter) handOut(cmd *cobra.Command, l link, tenant string, order opera
 		fmt.Fprintf(report, "%s: has no first password: the user was there before, or isn't made yet\n", address)
 	}
 	if n := len(handed.Passwords); n > 0 {
-		fmt.Fprintf(report, "%d first passwords are handed out to %s by %s%s\n", n, order.To, order.By, place)
+		fmt.Fprintf(report, "handed out to %s by %s: %d%s\n", order.To, order.By, n, place)
 	}
 	switch {
 	case err != nil:

@@ -149,7 +149,7 @@ func (t *tenant) handOut(ctx workflow.Context, in PasswordsInput) (PasswordsResu
 	}
 	result.Next = next
 	if n := len(result.Passwords); n > 0 {
-		t.record(in.By, because(fmt.Sprintf("handed the first passwords of %d users of wave %s to %s: %s", n, w.Name, in.To, addressesOf(result.Passwords)), in.Reason))
+		t.record(in.By, because(fmt.Sprintf("handed first passwords to %s, %d of wave %s: %s", in.To, n, w.Name, addressesOf(result.Passwords)), in.Reason))
 	}
 	return result.PasswordsResult, nil
 }
@@ -246,7 +246,7 @@ func (w *wave) handedFor(ctx workflow.Context, m handOutMessage) handedMessage {
 			r.Handed = &handed
 		}
 	}
-	w.record(m.By, because(fmt.Sprintf("handed %d first passwords to %s: %s", len(out.Passwords), m.To, addressesOf(out.Passwords)), m.Reason))
+	w.record(m.By, because(fmt.Sprintf("handed first passwords to %s: %s", m.To, addressesOf(out.Passwords)), m.Reason))
 	w.tellSoon()
 	return answer
 }

@@ -69,9 +69,9 @@ func TestFirstPasswordsAreHandedOutOnce(t *testing.T) {
 			}
 		}
 		want := []string{
-			"ada: handed the first passwords of 2 users of wave wave-01 to Grace Hopper: ada@contoso.com, ben@contoso.com",
-			"ada: handed the first passwords of 1 users of wave wave-02 to Grace Hopper: cleo@contoso.com",
-			"ada: handed the first passwords of 1 users of wave wave-02 to Bob: cleo@contoso.com: lost",
+			"ada: handed first passwords to Grace Hopper, 2 of wave wave-01: ada@contoso.com, ben@contoso.com",
+			"ada: handed first passwords to Grace Hopper, 1 of wave wave-02: cleo@contoso.com",
+			"ada: handed first passwords to Bob, 1 of wave wave-02: cleo@contoso.com: lost",
 		}
 		if strings.Join(said, "\n") != strings.Join(want, "\n") {
 			t.Errorf("the trail says\n%s", strings.Join(said, "\n"))

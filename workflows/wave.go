@@ -172,7 +172,11 @@ func (w *wave) apply(r *row, o outcome) {
 	if o.apply != nil {
 		o.apply(r)
 	}
-	if o.Note != "" {
+	r.Doing = ""
+	switch {
+	case o.Note != "" && !o.Done && o.Problem == nil:
+		r.Doing = shorten(o.Note, 300)
+	case o.Note != "":
 		r.Note = shorten(o.Note, 300)
 	}
 	switch {

@@ -1,6 +1,10 @@
 package workflows
 
-import "github.com/mailferry/mailferry/internal/migration"
+import (
+	"cmp"
+
+	"github.com/mailferry/mailferry/internal/migration"
+)
 
 // answerStatus is the status with everything that only the query tells.
 func (w *wave) answerStatus() WaveStatus {
@@ -20,7 +24,7 @@ func lastOf(audit []migration.AuditEntry) []migration.AuditEntry {
 func (w *wave) mailbox(r *row) MailboxStatus {
 	m := MailboxStatus{
 		Address: r.Address, ID: MailboxID(w.scope.Tenant, w.scope.Launch, r.Address), Wave: w.in.Name, State: r.State, Step: r.Stage.step(),
-		Doing: r.Note, Problem: r.Problem, Expected: Load{r.Expected, r.Bytes}, Copied: r.Report.Copied, Handed: r.Handed,
+		Doing: cmp.Or(r.Doing, r.Note), Problem: r.Problem, Expected: Load{r.Expected, r.Bytes}, Copied: r.Report.Copied, Handed: r.Handed,
 	}
 	if _, problem := r.waits(); problem != nil {
 		m.Since = r.Since

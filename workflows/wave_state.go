@@ -105,6 +105,8 @@ type row struct {
 	After   time.Time          `json:"after,omitzero"`
 	Problem *migration.Problem `json:"problem,omitempty"`
 	Note    string             `json:"note,omitempty"`
+	// Doing is what it waits for just now, when that comes by itself.
+	Doing string `json:"doing,omitempty"`
 	// Password is the sealed first password of a user that was created.
 	Password migration.Sealed `json:"password,omitempty"`
 	// Handed is who was given it, nil if nobody was.

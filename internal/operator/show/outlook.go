@@ -19,7 +19,14 @@ func outlook(b *strings.Builder, s operator.Status, o Options) {
 	if s.Outlook.Forecast > 0 {
 		b.WriteString(o.labelled("Forecast", forecast(s.Outlook)))
 	}
+	if s.State == migration.Paused {
+		b.WriteString(o.labelled("Paused", "nothing is copied until somebody types: "+o.command()+" resume "+s.Tenant))
+	}
 	dues := s.Dues()
+	if len(dues) == 0 && s.WaitingCount == 0 && s.State == migration.Paused {
+		b.WriteString(o.labelled("Waits for", string(operator.You)) + "\n")
+		return
+	}
 	if len(dues) == 0 && s.WaitingCount == 0 {
 		b.WriteString(o.labelled("Waits for", "nobody: it goes on by itself") + "\n")
 		return

@@ -106,6 +106,8 @@ func TestStatus(t *testing.T) {
 	gate.Outlook.Ended, gate.Outlook.Slowest = ago(time.Hour), ""
 	unchanged := gate
 	unchanged.Gate = &workflows.Gate{Digest: "77aa", Domains: []string{"contoso.com"}, Since: ago(time.Minute)}
+	paused := moved()
+	paused.State, paused.Waiting, paused.WaitingCount, paused.Outlook = migration.Paused, nil, 0, operator.Outlook{Unknown: "the migration is paused"}
 	crowd := moved()
 	crowd.Outlook = operator.Outlook{Unknown: "too little has been copied yet to say"}
 	for _, name := range []string{"cleo", "dan", "eve", "fay"} {
@@ -129,6 +131,7 @@ func TestStatus(t *testing.T) {
 		{"gate", gate, nil, Options{}},
 		{"unchanged", unchanged, nil, Options{}},
 		{"crowd", crowd, nil, Options{}},
+		{"paused", paused, nil, Options{}},
 		{"closed", closed, nil, Options{}},
 		{"remembered", remembered, nil, Options{}},
 	} {
