@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -103,10 +102,11 @@ func (s *starter) showOnce(cmd *cobra.Command, l link, tenant string, f statusFl
 		return err
 	}
 	out := cmd.OutOrStdout()
+	live := copying(cmd.Context(), l, &status)
 	if f.json {
 		err = writeJSON(out, status)
 	} else {
-		err = s.print(cmd.Context(), l, out, status, s.look(out))
+		err = show.Status(out, status, live, s.look(out))
 	}
 	switch {
 	case err != nil:
@@ -117,13 +117,14 @@ func (s *starter) showOnce(cmd *cobra.Command, l link, tenant string, f statusFl
 	return outcome(status)
 }
 
-// print writes a status with the progress of what is being copied. Progress that cannot be had is left out.
-func (s *starter) print(ctx context.Context, l link, w io.Writer, status operator.Status, o show.Options) error {
-	live, err := l.Copying(ctx, status, shownCopies)
+// copying is the progress of what is being copied, and nothing where it can't be had. The status is refined by it.
+func copying(ctx context.Context, l link, status *operator.Status) []operator.Live {
+	live, err := l.Copying(ctx, *status, shownCopies)
 	if err != nil {
-		live = nil
+		return nil
 	}
-	return show.Status(w, status, live, o)
+	status.Refine(live, time.Now())
+	return live
 }
 
 // outcome is a failure for a migration that ended otherwise than it should.
@@ -185,8 +186,9 @@ func (s *starter) screen(ctx context.Context, l link, tenant string, file *os.Fi
 		case err != nil:
 			printError(&text, err)
 		default:
+			live := copying(ctx, l, &status)
 			last, found = status, true
-			if err := s.print(ctx, l, &text, status, s.look(file)); err != nil {
+			if err := show.Status(&text, status, live, s.look(file)); err != nil {
 				screen.Close()
 				return err
 			}

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -90,34 +91,59 @@ func (o *Operator) pending(ctx context.Context, id string) ([]Live, error) {
 // copyActivity is the name by which activities.Copy is registered.
 const copyActivity = "Copy"
 
-// Copying asks the waves which of their mailboxes are at work and returns those that are being copied this minute, of at
-// most so many that it looks at. It needs a worker; where none answers it returns nothing.
+const (
+	// idleWaves is how many waves are asked in which no first copy is under way, but perhaps a delta.
+	idleWaves = 3
+	// lookedAt is how many mailboxes are described for each that is shown: of those that only may be at work most are not.
+	lookedAt = 3
+)
+
+// Copying asks the waves which of their mailboxes are at work and returns those that are being copied this minute, first
+// copies first, at most so many. It needs a worker; where none answers it returns nothing.
 func (o *Operator) Copying(ctx context.Context, s Status, limit int) ([]Live, error) {
 	if !s.Worker || s.Closed != "" {
 		return nil, nil
 	}
-	doing := map[string]workflows.MailboxStatus{}
-	var ids []string
-	for _, wave := range s.Waves {
-		if wave.State.Finished() || len(ids) >= limit {
-			continue
+	waves := slices.DeleteFunc(slices.Clone(s.Waves), func(w workflows.WaveStatus) bool { return w.State.Finished() })
+	slices.SortStableFunc(waves, func(a, b workflows.WaveStatus) int { return cmp.Compare(min(b.Pace.Active, 1), min(a.Pace.Active, 1)) })
+	var some []workflows.MailboxStatus
+	for i, wave := range waves {
+		if len(some) >= limit*lookedAt || i >= idleWaves && wave.Pace.Active == 0 {
+			break
 		}
 		answer, err := o.Wave(ctx, wave.ID)
 		if err != nil {
 			return nil, err
 		}
 		for _, m := range answer.Mailboxes {
-			if m.State == migration.Running && len(ids) < limit {
-				ids = append(ids, m.ID)
-				doing[m.ID] = m
+			if m.State == migration.Running && m.Step >= migration.StepMigrate {
+				some = append(some, m)
 			}
 		}
 	}
+	slices.SortStableFunc(some, firstCopiesFirst)
+	some = some[:min(len(some), limit*lookedAt)]
+	ids := make([]string, len(some))
+	for i, m := range some {
+		ids[i] = m.ID
+	}
 	all, err := o.Live(ctx, ids)
 	all = slices.DeleteFunc(all, func(l Live) bool { return l.Activity != copyActivity })
+	all = all[:min(len(all), limit)]
 	for i := range all {
-		m := doing[all[i].ID]
-		all[i].Address, all[i].Doing = m.Address, m.Doing
+		at := slices.Index(ids, all[i].ID)
+		all[i].Address, all[i].Doing = some[at].Address, some[at].Doing
 	}
 	return all, err
+}
+
+// firstCopiesFirst puts mailboxes whose first copy is under way before the others.
+func firstCopiesFirst(a, b workflows.MailboxStatus) int {
+	switch {
+	case a.Copied == b.Copied:
+		return 0
+	case a.Copied:
+		return 1
+	}
+	return -1
 }

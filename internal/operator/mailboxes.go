@@ -184,7 +184,7 @@ func (q MailboxQuery) wants(m workflows.MailboxStatus) bool {
 
 // enliven adds what the mailboxes are doing this minute.
 func (o *Operator) enliven(ctx context.Context, lines []MailboxLine) ([]MailboxLine, error) {
-	var ids []string
+	var ids, others []string
 	for i := range lines {
 		l := &lines[i]
 		a := l.Account
@@ -192,10 +192,16 @@ func (o *Operator) enliven(ctx context.Context, lines []MailboxLine) ([]MailboxL
 		if l.Problem != nil {
 			l.Who = Who(l.Step, l.Address, *l.Problem)
 		}
-		if l.ID != "" && l.State == migration.Running && l.Step >= migration.StepMigrate {
+		switch {
+		case l.ID == "" || l.State != migration.Running || l.Step < migration.StepMigrate:
+		case l.Copied:
+			others = append(others, l.ID)
+		default:
 			ids = append(ids, l.ID)
 		}
 	}
+	ids = append(ids, others...)
+	ids = ids[:min(len(ids), mostDescribed)]
 	all, err := o.Live(ctx, ids)
 	for _, live := range all {
 		i := slices.IndexFunc(lines, func(l MailboxLine) bool { return l.ID == live.ID })
@@ -217,6 +223,9 @@ func (o *Operator) enliven(ctx context.Context, lines []MailboxLine) ([]MailboxL
 	}
 	return lines, err
 }
+
+// mostDescribed is how many mailboxes of a page are described at most: a list of all has tens of thousands.
+const mostDescribed = 500
 
 // stale is how old a heartbeat is that says nothing of this minute any more: the plan's timeout is a minute.
 const stale = 2 * time.Minute

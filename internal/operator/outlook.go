@@ -58,6 +58,34 @@ func (s Status) outlook(now time.Time) Outlook {
 	return o
 }
 
+// Refine makes the outlook anew where the migration itself doesn't know a rate yet, from what some of the mailboxes are
+// doing this minute: the others whose first copies are under way are taken to be as fast on average.
+func (s *Status) Refine(live []Live, now time.Time) {
+	if s.Pace.Rate != nil || s.Pace.Began.IsZero() || !s.Pace.Ended.IsZero() {
+		return
+	}
+	var messages, bytes float64
+	var over time.Duration
+	n := 0
+	for _, l := range live {
+		m, b := l.Rate()
+		if m <= 0 || now.Sub(l.Heartbeat) > stale {
+			continue
+		}
+		messages, bytes, n = messages+m, bytes+b, n+1
+		over = max(over, l.Heartbeat.Sub(l.Started))
+	}
+	if n == 0 {
+		return
+	}
+	refined := *s
+	share := float64(max(1, s.Pace.Active)) / float64(n) * over.Seconds()
+	refined.Pace.Rate = &workflows.Rate{
+		Load: workflows.Load{Messages: int(messages * share), Bytes: int64(bytes * share)}, Over: migration.Duration(over), At: now,
+	}
+	s.Outlook = refined.outlook(now)
+}
+
 // hold takes back what was said of the end, because nothing goes on.
 func (o *Outlook) hold(why string) {
 	o.Left, o.Ends, o.Slowest, o.Guessed, o.Unknown = 0, time.Time{}, "", 0, why

@@ -111,3 +111,30 @@ func TestOutlookWhileNothingGoesOn(t *testing.T) {
 		t.Errorf("without a worker: %+v", o)
 	}
 }
+
+// Before the migration knows a rate of its own, the copies of this minute give one: two of eight are looked at.
+func TestRefine(t *testing.T) {
+	now := began.Add(10 * time.Minute)
+	live := func(messages int, bytes int64, ago time.Duration) Live {
+		return Live{Attempt: 1, Started: now.Add(-5*time.Minute - ago), Heartbeat: now.Add(-ago), Progress: migration.Progress{Messages: messages, Bytes: bytes}}
+	}
+	fresh := func() Status {
+		return Status{Worker: true, Status: workflows.Status{State: migration.Running, Totals: workflows.Totals{Mailboxes: 20}, Pace: workflows.Pace{
+			Began: began, Active: 8, All: workflows.Load{Messages: 40_000}, Left: workflows.Load{Messages: 36_000}, Longest: workflows.Load{Messages: 300},
+		}}}
+	}
+	s := fresh()
+	// 300 and 900 messages in 5 minutes: 2 a second each on average, 16 in all.
+	if s.Refine([]Live{live(300, 0, 0), live(900, 0, 0)}, now); s.Outlook.Messages != 16 || s.Outlook.Left.D() != 2250*time.Second || s.Outlook.Over.D() != 5*time.Minute {
+		t.Errorf("refined to %+v", s.Outlook)
+	}
+	s = fresh()
+	if s.Refine([]Live{live(300, 0, time.Hour), {}}, now); s.Outlook.Messages != 0 {
+		t.Errorf("refined by copies of an hour ago to %+v", s.Outlook)
+	}
+	s = fresh()
+	s.Pace.Rate = &workflows.Rate{Load: workflows.Load{Messages: 60}, Over: migration.Duration(time.Minute), At: now}
+	if s.Refine([]Live{live(300, 0, 0)}, now); s.Outlook.Messages != 0 {
+		t.Errorf("refined what was known: %+v", s.Outlook)
+	}
+}

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -212,8 +213,9 @@ func TestCopying(t *testing.T) {
 	launchedBefore(t, f, isRunning, true)
 	const wave, id = "contoso/20261123-1/pilot", "contoso/20261123-1/mailbox/ada@contoso.com"
 	f.answers[wave] = workflows.WaveStatus{Name: "pilot", ID: wave, Mailboxes: []workflows.MailboxStatus{
-		{Address: "ada@contoso.com", ID: id, State: migration.Running, Doing: "first copy"},
-		{Address: "bob@contoso.com", ID: "gone", State: migration.Running},
+		{Address: "ada@contoso.com", ID: id, State: migration.Running, Step: migration.StepMigrate, Doing: "first copy"},
+		{Address: "bob@contoso.com", ID: "gone", State: migration.Running, Step: migration.StepMigrate, Copied: true},
+		{Address: "dan@contoso.com", ID: "not started", State: migration.Running, Step: migration.StepUsers},
 		{Address: "eve@contoso.com", ID: "waiting", State: migration.Waiting},
 	}}
 	f.add(t, id, workflows.MailboxType, isRunning, nil)
@@ -258,5 +260,30 @@ func TestStuck(t *testing.T) {
 	}
 	if s, err := o.Status(t.Context(), "contoso"); err != nil || s.Worker || !strings.HasPrefix(s.Note, "the workers fail at this migration") {
 		t.Errorf("status %+v, %v", s, err)
+	}
+}
+
+// In a large tenant few mailboxes are copied while thousands wait for their next delta: those few are found all the same.
+func TestCopyingFindsFirstCopies(t *testing.T) {
+	f := newFake()
+	launchedBefore(t, f, isRunning, true)
+	s := Status{Worker: true}
+	for i := range 20 {
+		wave := workflows.WaveStatus{Name: fmt.Sprint(i), ID: fmt.Sprintf("contoso/%d", i), State: migration.Running}
+		if i == 17 {
+			wave.Pace.Active = 1
+		}
+		s.Waves = append(s.Waves, wave)
+		for j := range 50 {
+			m := workflows.MailboxStatus{ID: fmt.Sprintf("%d/%d", i, j), State: migration.Running, Step: migration.StepMigrate, Copied: i != 17 || j != 33}
+			wave.Mailboxes = append(wave.Mailboxes, m)
+		}
+		f.answers[wave.ID] = wave
+	}
+	f.add(t, "17/33", workflows.MailboxType, isRunning, nil)
+	beat(t, f, "17/33", began, migration.Progress{Messages: 5})
+	live, err := operatorOf(f).Copying(t.Context(), s, 4)
+	if err != nil || len(live) != 1 || live[0].ID != "17/33" {
+		t.Errorf("copying %+v, %v", live, err)
 	}
 }
