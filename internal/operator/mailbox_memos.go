@@ -96,6 +96,8 @@ func (o *Operator) lineOf(info *workflowpb.WorkflowExecutionInfo) (MailboxLine, 
 			Remedy: "see in the Web UI why; if it has been started again there, retry the step",
 		}
 		line.Since = timeOf(info.GetCloseTime())
+	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		line.Doing = "ended"
 	}
 	return line, true
 }

@@ -185,6 +185,25 @@ func TestMailboxLines(t *testing.T) {
 	}
 }
 
+// A mailbox whose workflow ended without a word says how, and one that ended in order says so whatever its last memo was.
+func TestMailboxesThatEnded(t *testing.T) {
+	f := fleet(t)
+	f.workers = false
+	id := workflows.MailboxID("contoso", launch1, "dan@contoso.com")
+	memo := workflows.MailboxMemo{MailboxStatus: workflows.MailboxStatus{Address: "dan@contoso.com", State: migration.Aborted, Doing: "being aborted"}}
+	f.add(t, id, workflows.MailboxType, isDone, map[string]any{workflows.MemoStatus: memo})
+	page, err := operatorOf(f).Mailboxes(t.Context(), "contoso", MailboxQuery{State: "failed"})
+	if err != nil || len(page.Mailboxes) != 2 {
+		t.Fatalf("%+v, %v", page, err)
+	}
+	if dan := page.Mailboxes[0]; dan.Doing != "ended" || dan.Problem != nil || dan.State != migration.Aborted {
+		t.Errorf("dan: %+v", dan)
+	}
+	if fay := page.Mailboxes[1]; fay.Problem == nil || !strings.Contains(fay.Problem.Text, "was terminated") || fay.Who != You || !fay.Since.Equal(ended) {
+		t.Errorf("fay: %+v", fay)
+	}
+}
+
 func TestMailboxesAskedWrongly(t *testing.T) {
 	f := fleet(t)
 	o := operatorOf(f)

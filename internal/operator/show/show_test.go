@@ -106,6 +106,8 @@ func TestStatus(t *testing.T) {
 	gate.Outlook.Ended, gate.Outlook.Slowest = ago(time.Hour), ""
 	unchanged := gate
 	unchanged.Gate = &workflows.Gate{Digest: "77aa", Domains: []string{"contoso.com"}, Since: ago(time.Minute)}
+	killed := moved()
+	killed.Closed, killed.Ended, killed.Waiting, killed.WaitingCount = "terminated", now, nil, 0
 	paused := moved()
 	paused.State, paused.Waiting, paused.WaitingCount, paused.Outlook = migration.Paused, nil, 0, operator.Outlook{Unknown: "the migration is paused"}
 	crowd := moved()
@@ -133,6 +135,7 @@ func TestStatus(t *testing.T) {
 		{"crowd", crowd, nil, Options{}},
 		{"paused", paused, nil, Options{}},
 		{"closed", closed, nil, Options{}},
+		{"terminated", killed, nil, Options{}},
 		{"remembered", remembered, nil, Options{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

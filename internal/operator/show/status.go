@@ -35,7 +35,11 @@ func Status(w io.Writer, s operator.Status, live []operator.Live, o Options) err
 		b.WriteString("\n")
 		gate(&b, s.Tenant, *s.Gate, o)
 	}
-	if s.Closed != "" {
+	switch s.Closed {
+	case "":
+	case "terminated", "failed", "timed out":
+		fmt.Fprintf(&b, "\nIts waves and mailboxes may still run, with nobody to report to; to stop them: %s abort --orphans %s\n", o.command(), s.Tenant)
+	default:
 		fmt.Fprintf(&b, "\nRead what was moved, changed and decided: %s report %s\n", o.command(), s.Tenant)
 	}
 	_, err := io.WriteString(w, b.String())
