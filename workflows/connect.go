@@ -37,6 +37,7 @@ func (w *wave) start(ctx workflow.Context, rows []*row) ([]outcome, error) {
 	defer func() { w.starting = false }()
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	futures := make([]workflow.ChildWorkflowFuture, len(rows))
+	sent := mailboxesOf(rows)
 	for i, r := range rows {
 		ctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 			WorkflowID:            MailboxID(w.scope.Tenant, w.scope.Launch, r.Address),
@@ -49,7 +50,7 @@ func (w *wave) start(ctx workflow.Context, rows []*row) ([]outcome, error) {
 		})
 		endpoint, _ := w.in.Plan.Endpoint(r.Endpoint)
 		futures[i] = workflow.ExecuteChildWorkflow(ctx, MailboxType, MailboxInput{
-			Scope: w.scope, Parent: workflow.GetInfo(w.base).WorkflowExecution.ID, Mailbox: *r.Mailbox, Endpoint: endpoint, Expected: Load{r.Expected, r.Bytes},
+			Scope: w.scope, Parent: workflow.GetInfo(w.base).WorkflowExecution.ID, Mailbox: sent[i], Endpoint: endpoint, Expected: Load{r.Expected, r.Bytes},
 			Door: w.door(), Rules: w.in.Plan.Copy, SourceHosts: w.in.Plan.Routing.SourceHosts,
 			Organisation: w.in.Plan.Organisation, Notices: w.in.Plan.Notices, Timing: w.timing, Archive: w.in.Plan.Archive,
 		})
@@ -62,7 +63,12 @@ func (w *wave) start(ctx workflow.Context, rows []*row) ([]outcome, error) {
 		switch {
 		case err == nil:
 			outcomes[i].Done = true
-			outcomes[i].apply = func(r *row) { r.Mailbox = nil }
+			outcomes[i].apply = func(r *row) {
+				if *r.Mailbox != sent[i] { // corrected meanwhile
+					r.Correction = r.Mailbox
+				}
+				r.Mailbox = nil
+			}
 		case errors.As(err, &already):
 			outcomes[i].Problem = &migration.Problem{
 				Kind: "already-started", Text: fmt.Sprintf("a workflow for %s runs already", r.Address),

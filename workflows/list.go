@@ -3,29 +3,21 @@ package workflows
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mailferry/mailferry/internal/migration"
 )
 
-const (
-	// waveRows is how many mailboxes a wave takes; chunkRows how many one update brings.
-	waveRows  = 500
-	chunkRows = 500
-	// rowLimit is the longest row, in bytes of JSON.
-	rowLimit = 2 << 10
-	// namedReasons is how many reasons a refusal names.
-	namedReasons = 50
-	// samplesEach is how many rows of each source are kept to inspect it by.
-	samplesEach = 3
-)
+// samplesEach is how many rows of each source are kept to inspect it by.
+const samplesEach = 3
 
 // importWave is what an import brings to one wave.
 type importWave struct {
 	Name string `json:"name"`
-	Rows int    `json:"rows"`
+	// Rows are those that come to the wave, Leave those that another takes.
+	Rows  int `json:"rows"`
+	Leave int `json:"leave,omitempty"`
 	// Settled says that the wave was told what became of it.
 	Settled bool `json:"settled,omitempty"`
 }
@@ -59,106 +51,28 @@ func (t *tenant) approve(_ workflow.Context, d Decision) (ApproveResult, error) 
 	return ApproveResult{Digest: d.Digest, At: t.now()}, nil
 }
 
-// mayEnroll refuses a chunk whole, with the reasons of every row that is wrong.
-func (t *tenant) mayEnroll(in EnrollInput) error {
-	if err := t.closed(); err != nil {
-		return err
-	}
-	if in.Import == "" || in.Of < 1 || in.Chunk < 1 || in.Chunk > in.Of {
-		return fmt.Errorf("chunk %d of %d of the import %q: chunks are numbered from 1, and the import needs a name", in.Chunk, in.Of, in.Import)
-	}
-	if i := t.imported(in.Import); i != nil {
-		switch {
-		case i.Committed, slices.Contains(i.Chunks, in.Chunk):
-			return nil // repeated: it changes nothing
-		case i.Of != in.Of:
-			return fmt.Errorf("the import has %d chunks, not %d; discard it first", i.Of, in.Of)
-		}
-	}
-	if n := len(in.Rows); n < 1 || n > chunkRows {
-		return fmt.Errorf("a chunk has 1 to %d rows, not %d", chunkRows, n)
-	}
-	if reasons := t.faults(in.Rows); len(reasons) > 0 {
-		count := len(reasons)
-		if count > namedReasons {
-			reasons = append(reasons[:namedReasons], "and more")
-		}
-		return fmt.Errorf("%d rows are refused: %s", count, strings.Join(reasons, "; "))
-	}
-	return nil
-}
-
-// closed is why no list can be taken in any more.
-func (t *tenant) closed() error {
-	switch {
-	case t.s.Aborted != nil:
-		return fmt.Errorf("the migration was aborted by %s", t.s.Aborted.By)
-	case !t.s.CutOver.IsZero():
-		return fmt.Errorf("the MX was changed on %s; no mailbox can be added after that", stamp(t.s.CutOver))
-	}
-	return nil
-}
-
-// faults are what is wrong with rows of one chunk.
-func (t *tenant) faults(rows []migration.Mailbox) []string {
-	var reasons []string
-	refuse := func(m migration.Mailbox, why string, args ...any) {
-		reasons = append(reasons, m.Address+" "+fmt.Sprintf(why, args...))
-	}
-	wave := rows[0].Wave
-	var seen ledger
-	for _, m := range rows {
-		if m.Wave != wave {
-			refuse(m, "is in wave %q, and the chunk's first row is in %q; a chunk is for one wave", m.Wave, wave)
-		}
-		if !slices.Contains(t.in.Plan.Domains, m.Domain()) {
-			refuse(m, "is in none of the plan's domains")
-		}
-		if _, known := t.in.Plan.Endpoint(m.Endpoint); !known {
-			refuse(m, "names the endpoint %q, which the plan doesn't have", m.Endpoint)
-		}
-		if data := encode(m); len(data) > rowLimit {
-			refuse(m, "is a row of %d bytes; at most %d can be taken", len(data), rowLimit)
-		}
-		if _, twice := seen.wave(m.Address); twice {
-			refuse(m, "is in the list twice")
-		}
-		seen.add(m.Address, 0)
-		if t.known(m.Address) {
-			refuse(m, "is enrolled already")
-		}
-	}
-	i := slices.IndexFunc(t.s.Waves, func(w *tenantWave) bool { return w.Name == wave })
-	switch {
-	case i < 0:
-		reasons = append(reasons, fmt.Sprintf("the plan has no wave %q", wave))
-	case t.s.Waves[i].Rows+t.s.Waves[i].Staged+len(rows) > waveRows:
-		reasons = append(reasons, fmt.Sprintf("wave %q would have more than %d mailboxes", wave, waveRows))
-	}
-	return reasons
-}
-
-// known reports whether the address is committed or staged.
-func (t *tenant) known(address string) bool {
-	if _, known := t.s.Ledger.wave(address); known {
-		return true
-	}
-	return slices.ContainsFunc(t.s.Imports, func(i *importState) bool {
-		_, staged := i.Staged.wave(address)
-		return staged
-	})
-}
-
-// imported finds an import that wasn't discarded.
+// imported finds an import.
 func (t *tenant) imported(id string) *importState {
-	i := slices.IndexFunc(t.s.Imports, func(i *importState) bool { return i.ID == id && !i.Discarded })
+	i := slices.IndexFunc(t.s.Imports, func(i *importState) bool { return i.ID == id })
 	if i < 0 {
 		return nil
 	}
 	return t.s.Imports[i]
 }
 
-// enroll hands rows to their wave before it returns, and keeps none but samples.
+// lists is how many lists were taken in.
+func (t *tenant) lists() int {
+	n := 0
+	for _, i := range t.s.Imports {
+		if i.Committed {
+			n++
+		}
+	}
+	return n
+}
+
+// enroll hands rows to their wave, which says what they change, and keeps none but samples. Where one is refused all
+// are.
 func (t *tenant) enroll(ctx workflow.Context, in EnrollInput) (EnrollResult, error) {
 	if err := t.turn(ctx); err != nil {
 		return EnrollResult{}, err
@@ -168,31 +82,119 @@ func (t *tenant) enroll(ctx workflow.Context, in EnrollInput) (EnrollResult, err
 		return EnrollResult{}, err
 	}
 	i := t.imported(in.Import)
+	if i != nil && (i.Committed || slices.Contains(i.Chunks, in.Chunk)) {
+		return i.result(), nil
+	}
+	at := t.waveAt(in.Rows[0].Wave)
+	if err := t.startWave(ctx, t.s.Waves[at]); err != nil {
+		return EnrollResult{}, err
+	}
+	parts := t.divide(in, at)
+	verdict, err := t.hand(ctx, in, parts)
+	if err != nil {
+		return EnrollResult{}, err
+	}
 	if i == nil {
 		i = &importState{ID: in.Import, Of: in.Of}
 		t.s.Imports = append(t.s.Imports, i)
 	}
-	if i.Committed || slices.Contains(i.Chunks, in.Chunk) {
-		return EnrollResult{Staged: i.Rows}, nil
-	}
-	at := slices.IndexFunc(t.s.Waves, func(w *tenantWave) bool { return w.Name == in.Rows[0].Wave })
-	w := t.s.Waves[at]
-	if err := t.startWave(ctx, w); err != nil {
-		return EnrollResult{}, err
-	}
-	if err := t.send(ctx, t.waveID(w), signalStage, stageMessage{in.Import, in.Chunk, in.Rows}); err != nil {
-		return EnrollResult{}, fmt.Errorf("wave %s cannot be reached: %w", w.Name, err)
-	}
 	i.Chunks = append(i.Chunks, in.Chunk)
 	i.Rows += len(in.Rows)
-	w.Staged += len(in.Rows)
-	i.bring(w.Name, len(in.Rows))
-	for _, m := range in.Rows {
-		i.Staged.add(m.Address, at)
-		i.sample(m)
-	}
+	i.add(verdict.listing)
+	t.keep(i, in, parts)
 	t.touch()
-	return EnrollResult{Staged: i.Rows}, nil
+	return i.result(), nil
+}
+
+// result is what is known of an import by now.
+func (i *importState) result() EnrollResult {
+	return EnrollResult{Staged: i.Rows, New: i.New, Corrected: i.Corrected, Unchanged: i.Unchanged, Changes: i.Changes}
+}
+
+// part is what one wave is handed of a chunk.
+type part struct {
+	at      int
+	message stageMessage
+}
+
+// divide is the rows for their wave, and for each wave that has one of them yet that it goes.
+func (t *tenant) divide(in EnrollInput, at int) []part {
+	parts := []part{{at, stageMessage{Import: in.Import, Chunk: in.Chunk, Rows: in.Rows}}}
+	for _, m := range in.Rows {
+		from, known := t.s.Ledger.wave(m.Address)
+		if !known || from == at {
+			continue
+		}
+		parts[0].message.Moving = append(parts[0].message.Moving, m.Address)
+		n := slices.IndexFunc(parts, func(p part) bool { return p.at == from })
+		if n < 0 {
+			n = len(parts)
+			parts = append(parts, part{from, stageMessage{Import: in.Import, Chunk: in.Chunk, To: t.s.Waves[at].Name}})
+		}
+		parts[n].message.Leaving = append(parts[n].message.Leaving, m.Address)
+	}
+	return parts
+}
+
+// hand gives a chunk's parts to their waves and waits for what they say. What one refuses none keeps.
+func (t *tenant) hand(ctx workflow.Context, in EnrollInput, parts []part) (verdict, error) {
+	t.verdicts = nil
+	for _, p := range parts {
+		if err := t.send(ctx, t.waveID(t.s.Waves[p.at]), signalStage, p.message); err != nil {
+			return verdict{}, fmt.Errorf("wave %s cannot be reached: %w", t.s.Waves[p.at].Name, err)
+		}
+	}
+	said := func(w *tenantWave) int {
+		return slices.IndexFunc(t.verdicts, func(v verdict) bool {
+			return v.Wave == w.Name && v.Import == in.Import && v.Chunk == in.Chunk
+		})
+	}
+	err := workflow.Await(ctx, func() bool {
+		return t.s.Aborted != nil || !slices.ContainsFunc(parts, func(p part) bool {
+			return said(t.s.Waves[p.at]) < 0 && !t.s.Waves[p.at].Lost
+		})
+	})
+	if err != nil {
+		return verdict{}, err
+	}
+	if err := t.closed(); err != nil {
+		return verdict{}, err
+	}
+	var all verdict
+	for _, p := range parts {
+		w := t.s.Waves[p.at]
+		n := said(w)
+		if n < 0 {
+			return all, fmt.Errorf("wave %s ended without a word; see its workflow %s", w.Name, t.waveID(w))
+		}
+		all.Faults = append(all.Faults, t.verdicts[n].Faults...)
+		all.FaultCount += t.verdicts[n].FaultCount
+		all.add(t.verdicts[n].listing)
+	}
+	if all.FaultCount > 0 {
+		for _, p := range parts {
+			_ = t.send(ctx, t.waveID(t.s.Waves[p.at]), signalImport, importMessage{Import: in.Import, Chunk: in.Chunk})
+		}
+	}
+	return all, refusal(all.Faults, all.FaultCount)
+}
+
+// keep notes what a chunk that was staged brings to which wave.
+func (t *tenant) keep(i *importState, in EnrollInput, parts []part) {
+	at := parts[0].at
+	coming := 0
+	for _, m := range in.Rows {
+		if from, known := t.s.Ledger.wave(m.Address); !known || from != at {
+			coming++
+			i.Staged.add(m.Address, at)
+		}
+		t.keepSample(i, m)
+	}
+	i.bring(t.s.Waves[at].Name, coming, 0)
+	t.s.Waves[at].Staged += coming
+	for _, p := range parts[1:] {
+		i.bring(t.s.Waves[p.at].Name, 0, len(p.message.Leaving))
+	}
 }
 
 // turn waits for the updates before this one.
@@ -204,42 +206,43 @@ func (t *tenant) turn(ctx workflow.Context) error {
 	return nil
 }
 
-// bring counts rows for a wave.
-func (i *importState) bring(wave string, rows int) {
+// bring counts the rows that come to a wave, and those that leave it.
+func (i *importState) bring(wave string, come, leave int) {
 	at := slices.IndexFunc(i.Waves, func(w importWave) bool { return w.Name == wave })
 	if at < 0 {
-		i.Waves = append(i.Waves, importWave{Name: wave, Rows: rows})
-		return
+		at = len(i.Waves)
+		i.Waves = append(i.Waves, importWave{Name: wave})
 	}
-	i.Waves[at].Rows += rows
+	i.Waves[at].Rows += come
+	i.Waves[at].Leave += leave
 }
 
-// sample keeps a row if there are few of its source yet.
-func (i *importState) sample(m migration.Mailbox) {
+// keepSample keeps a row if there are few of its source yet, or if it corrects one that is kept.
+func (t *tenant) keepSample(i *importState, m migration.Mailbox) {
 	have := 0
-	for _, s := range i.Samples {
+	for _, s := range slices.Concat(t.s.Samples, i.Samples) {
 		if s.Endpoint == m.Endpoint {
 			have++
 		}
 	}
-	if have < samplesEach {
+	corrects := slices.ContainsFunc(t.s.Samples, func(s migration.Mailbox) bool { return s.Address == m.Address })
+	if have < samplesEach || corrects {
 		i.Samples = append(i.Samples, m)
 	}
 }
 
-func (t *tenant) mayCommit(in EnrollCommitInput) error {
-	i := t.imported(in.Import)
-	switch {
-	case i == nil:
-		return fmt.Errorf("nothing is staged of the import %q", in.Import)
-	case i.Rows != in.Rows:
-		return fmt.Errorf("%d rows of the import are staged, not %d", i.Rows, in.Rows)
-	case len(i.Chunks) != i.Of:
-		return fmt.Errorf("%d of the import's %d chunks are staged", len(i.Chunks), i.Of)
-	case i.Committed:
-		return nil
+// learn keeps an import's samples in the place of older ones of the same mailboxes. A look into a source that failed for
+// its credentials is tried again with them.
+func (t *tenant) learn(samples []migration.Mailbox) {
+	for _, m := range samples {
+		t.s.Samples = slices.DeleteFunc(t.s.Samples, func(s migration.Mailbox) bool { return s.Address == m.Address })
 	}
-	return t.closed()
+	t.s.Samples = append(t.s.Samples, samples...)
+	for _, q := range t.asks {
+		if q.Step == migration.StepSource && q.answer == nil && ofCredentials(q.Problem.Kind) && len(samples) > 0 {
+			q.answer = &StepOrder{Step: q.Step}
+		}
+	}
 }
 
 // enrollCommit makes a staged import real.
@@ -253,24 +256,19 @@ func (t *tenant) enrollCommit(ctx workflow.Context, in EnrollCommitInput) (Enrol
 	}
 	i := t.imported(in.Import)
 	if i.Committed {
-		return EnrollResult{Staged: i.Rows}, nil
+		return i.result(), nil
 	}
 	if err := t.settleImport(ctx, i, true); err != nil {
 		return EnrollResult{}, err
 	}
 	t.s.Ledger.take(i.Staged)
-	t.s.Samples = append(t.s.Samples, i.Samples...)
-	i.Committed, i.Staged, i.Samples = true, nil, nil
+	t.learn(i.Samples)
+	result := i.result()
+	*i = importState{ID: i.ID, Of: i.Of, Rows: i.Rows, listing: i.listing, Committed: true}
+	i.Changes = nil
 	t.set(migration.StepList, migration.Done, fmt.Sprintf("%d mailboxes", len(t.s.Ledger)/ledgerEntry))
-	t.record("", fmt.Sprintf("a list of %d mailboxes was taken in", i.Rows))
-	return EnrollResult{Staged: i.Rows}, nil
-}
-
-func (t *tenant) mayDiscard(in EnrollCommitInput) error {
-	if i := t.imported(in.Import); i != nil && i.Committed {
-		return fmt.Errorf("the import %q is committed; its mailboxes can be left out one by one", in.Import)
-	}
-	return nil
+	t.record("", fmt.Sprintf("a list of %d mailboxes was taken in: %d are new, %d corrected, %d as they were", i.Rows, i.New, i.Corrected, i.Unchanged))
+	return result, nil
 }
 
 // enrollDiscard drops a staged import.
@@ -289,8 +287,10 @@ func (t *tenant) enrollDiscard(ctx workflow.Context, in EnrollCommitInput) (Enro
 	if err := t.settleImport(ctx, i, false); err != nil {
 		return EnrollResult{}, err
 	}
-	i.Discarded, i.Staged, i.Samples = true, nil, nil
-	t.record("", fmt.Sprintf("a staged list of %d mailboxes was discarded", i.Rows))
+	t.s.Imports = slices.DeleteFunc(t.s.Imports, func(have *importState) bool { return have == i })
+	if i.New+i.Corrected > 0 {
+		t.record("", fmt.Sprintf("a staged list of %d mailboxes was discarded", i.Rows))
+	}
 	return EnrollResult{}, nil
 }
 
@@ -301,15 +301,14 @@ func (t *tenant) settleImport(ctx workflow.Context, i *importState, commit bool)
 		if part.Settled {
 			continue
 		}
-		at := slices.IndexFunc(t.s.Waves, func(w *tenantWave) bool { return w.Name == part.Name })
-		w := t.s.Waves[at]
-		if err := t.send(ctx, t.waveID(w), signalImport, importMessage{i.ID, commit}); err != nil {
+		w := t.s.Waves[t.waveAt(part.Name)]
+		if err := t.send(ctx, t.waveID(w), signalImport, importMessage{Import: i.ID, Commit: commit}); err != nil {
 			return fmt.Errorf("wave %s cannot be reached: %w", w.Name, err)
 		}
 		part.Settled = true
 		w.Staged -= part.Rows
 		if commit {
-			w.Rows += part.Rows
+			w.Rows += part.Rows - part.Leave
 		}
 	}
 	return nil

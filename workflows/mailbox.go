@@ -49,8 +49,8 @@ func Mailbox(ctx workflow.Context, in MailboxInput) error {
 	switch {
 	case errors.Is(err, errLeave):
 		m.settle()
-		in.Carried = &m.s
-		return workflow.NewContinueAsNewError(ctx, MailboxType, in)
+		m.in.Carried = &m.s
+		return workflow.NewContinueAsNewError(ctx, MailboxType, m.in)
 	case err != nil:
 		return err
 	case m.cancelled:
@@ -69,6 +69,7 @@ const (
 	doWelcome
 	doArchive
 	doEnd
+	doRenew
 )
 
 // next is what is to be done now. It only looks.
@@ -78,6 +79,8 @@ func (m *mailbox) next() errand {
 		return m.nextToClose(now)
 	}
 	switch {
+	case m.mustRenew():
+		return doRenew
 	case !s.Due.IsZero() && !now.Before(s.Due):
 		return doReport
 	case s.Excluded != nil, s.Problem != nil, m.paused(), s.Finished:
@@ -140,6 +143,8 @@ func (m *mailbox) run() error {
 			m.welcome()
 		case doArchive:
 			m.archive()
+		case doRenew:
+			m.renew()
 		case doEnd:
 			m.show()
 			return nil
@@ -202,7 +207,7 @@ func (m *mailbox) closing() bool {
 
 // interrupted reports whether what is under way is to stop.
 func (m *mailbox) interrupted() bool {
-	return m.s.Aborted != nil || m.s.Excluded != nil || m.paused()
+	return m.s.Aborted != nil || m.s.Excluded != nil || m.paused() || m.breaksOff()
 }
 
 // call runs an activity and stops it when the mailbox is interrupted. What a stopped activity still returned counts.

@@ -17,20 +17,33 @@ var a *activities.Activities
 // hear registers the signals that a mailbox takes.
 func (m *mailbox) hear() {
 	onMessage(&m.core, signalOrders, m.obey)
+	onMessage(&m.core, signalCorrect, m.takeCorrection)
 	m.onOrder(SignalAbort, "Stop, leave everything as it is, and end.", true, m.abort)
 	m.onOrder(SignalPause, "Stop copying until resumed.", false, func(o Order) {
+		if m.s.Paused {
+			m.ignore(o.By, SignalPause, "the mailbox is paused already")
+			return
+		}
 		m.s.Paused = true
 		m.record(o.By, because("paused", o.Reason))
 		m.tell()
 	})
 	m.onOrder(SignalResume, "Go on after a pause.", false, func(o Order) {
+		switch {
+		case !m.s.Paused && !m.orphaned() && m.s.Orders.Paused:
+			m.ignore(o.By, SignalResume, "its wave or the whole tenant is paused; resume that")
+			return
+		case !m.paused():
+			m.ignore(o.By, SignalResume, "the mailbox is not paused")
+			return
+		}
 		m.s.Paused, m.s.Lost = false, 0
 		m.record(o.By, because("resumed", o.Reason))
 		m.tell()
 	})
 	m.onOrder(SignalSyncNow, "Begin the next delta at once.", false, func(o Order) {
-		if !m.s.Copied {
-			m.ignore(o.By, SignalSyncNow, "the first copy isn't complete; the wave says when it may run")
+		if why := m.noSync(); why != "" {
+			m.ignore(o.By, SignalSyncNow, why)
 			return
 		}
 		m.s.Demanded = true
@@ -52,6 +65,23 @@ func (m *mailbox) hear() {
 	m.listen()
 }
 
+// noSync is why no delta can begin now, empty if one can.
+func (m *mailbox) noSync() string {
+	switch s := &m.s; {
+	case !s.Copied:
+		return "the first copy isn't complete; the wave says when it may run"
+	case s.Excluded != nil:
+		return "the mailbox is left out"
+	case s.Finished, m.closing():
+		return "the final delta is done"
+	case m.paused():
+		return "the mailbox is paused; resume it first"
+	case s.Problem != nil:
+		return "the mailbox waits for a person; retry its step"
+	}
+	return ""
+}
+
 // obey takes the wave's orders. Older ones that come late are nothing.
 func (m *mailbox) obey(o mailboxOrders) {
 	s := &m.s
@@ -64,8 +94,9 @@ func (m *mailbox) obey(o mailboxOrders) {
 	if o.AfterMX && s.Switched.IsZero() {
 		s.Switched = m.now()
 	}
+	excluded := s.Orders.Exclude
 	s.Orders, s.Lost = o, 0
-	if o.Exclude.By != "" && s.Excluded == nil {
+	if o.Exclude.By != "" && o.Exclude != excluded { // one that stands may have been taken back here since
 		m.exclude(o.Exclude)
 	}
 	if o.Abort.By != "" {
@@ -85,6 +116,10 @@ func (m *mailbox) abort(o Order) {
 func (m *mailbox) exclude(o Order) {
 	switch {
 	case m.s.Excluded != nil:
+		m.ignore(o.By, SignalExclude, "the mailbox is left out already")
+		return
+	case m.s.Aborted != nil:
+		m.ignore(o.By, SignalExclude, "the mailbox is aborted")
 		return
 	case m.s.Finished:
 		m.ignore(o.By, SignalExclude, "the final delta is done")
@@ -103,22 +138,6 @@ func (m *mailbox) leaveProblem() {
 		m.record("", "no longer waits for a person: "+p.Text)
 		m.s.Problem = nil
 	}
-}
-
-func (m *mailbox) restart(o Order) {
-	s := &m.s
-	switch {
-	case m.closing(), s.Finished, s.Excluded != nil:
-		m.ignore(o.By, SignalRestart, "the mailbox is left out or finished")
-		return
-	case s.Pass != nil && s.Problem == nil && !m.paused():
-		m.ignore(o.By, SignalRestart, "a pass is under way; pause the mailbox first")
-		return
-	}
-	s.Copy, s.Pass, s.Problem, s.Poison, s.Quarantine = migration.MailboxState{}, nil, nil, nil, nil
-	s.Copied, s.Unverified, s.Late, s.Verification = false, 0, 0, migration.Verification{}
-	m.record(o.By, because("begins again by matching", o.Reason))
-	m.tell()
 }
 
 // skip goes on without what waits. Step 7 can't be skipped, so a mailbox that waits in it is left out, unless one
@@ -184,7 +203,7 @@ func (m *mailbox) reportNow() mailboxReport {
 		Number: s.Report, Address: m.in.Mailbox.Address, State: status.State, Step: status.Step, Doing: status.Doing,
 		Copied: s.Copied, Verified: s.Copied && s.Verification.Verified && s.Problem == nil, Finished: s.Finished,
 		Account: status.Account, RefusalCount: s.Copy.RefusalCount, Passes: s.Passes, LastPass: s.LastPass, PassBegan: s.PassBegan,
-		PassDone: s.PassDone, Arrivals: s.Arrivals, Problem: s.Problem, AddOnly: m.addOnly(), Final: s.Archived,
+		PassDone: s.PassDone, Arrivals: s.Arrivals, Problem: s.Problem, AddOnly: m.addOnly(), Restored: s.Restored, Final: s.Archived,
 	}
 }
 
@@ -261,7 +280,7 @@ func (m *mailbox) word() string {
 	case s.Aborted != nil:
 		return "being aborted"
 	case s.Excluded != nil:
-		return "left out"
+		return s.Note
 	case m.orphaned():
 		return "paused itself: its wave is not there any more"
 	case s.Orders.Paused:

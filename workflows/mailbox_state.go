@@ -56,6 +56,13 @@ type MailboxMemory struct {
 	Poison     *migration.Refusal  `json:"poison,omitempty"`
 	Quarantine []migration.Refusal `json:"quarantine,omitempty"`
 
+	// Correction is what a later list says of the mailbox, the Corrected-th time, until it is put in place; Anew is the order
+	// to begin again; Restored counts how often it was left out and taken back.
+	Correction *correction `json:"correction,omitempty"`
+	Corrected  int         `json:"corrected,omitempty"`
+	Anew       bool        `json:"anew,omitempty"`
+	Restored   int         `json:"restored,omitempty"`
+
 	Paused   bool   `json:"paused,omitempty"`
 	Demanded bool   `json:"demanded,omitempty"` // sync-now
 	PassDone int    `json:"passDone,omitempty"` // the last demand of the wave that was met

@@ -12,23 +12,72 @@ import (
 // What parents and children say to one another. Both ways a message is the whole of what is wanted or known, numbered,
 // so that one that comes twice or late does no harm.
 const (
-	signalOrders = "orders" // down: waveOrders, mailboxOrders
-	signalReport = "report" // up: waveReport, mailboxReport
-	signalStage  = "stage"  // tenant to wave: stageMessage
-	signalImport = "import" // tenant to wave: importMessage
+	signalOrders  = "orders"  // down: waveOrders, mailboxOrders
+	signalReport  = "report"  // up: waveReport, mailboxReport
+	signalStage   = "stage"   // tenant to wave: stageMessage
+	signalVerdict = "verdict" // wave to tenant: verdict
+	signalImport  = "import"  // tenant to wave: importMessage
+	signalMoved   = "moved"   // wave to wave: movedMessage
+	signalCorrect = "correct" // wave to mailbox: correction
 )
 
-// stageMessage hands a wave rows of an import that isn't committed yet.
+// stageMessage hands a wave rows of an import that isn't committed yet. The wave answers with a verdict.
 type stageMessage struct {
 	Import string              `json:"import"`
 	Chunk  int                 `json:"chunk"`
-	Rows   []migration.Mailbox `json:"rows"`
+	Rows   []migration.Mailbox `json:"rows,omitempty"`
+	// Moving are those of the rows that another wave has yet; Leaving are rows of this wave that the list puts into
+	// the wave To.
+	Moving  []string `json:"moving,omitempty"`
+	Leaving []string `json:"leaving,omitempty"`
+	To      string   `json:"to,omitempty"`
 }
 
-// importMessage makes the staged rows of an import real, or drops them.
+// verdict is what a wave says of the rows that it was handed. With a fault nothing is kept of them.
+type verdict struct {
+	Wave   string `json:"wave"`
+	Import string `json:"import"`
+	Chunk  int    `json:"chunk"`
+	// Faults are why rows can't be taken, the first of so many.
+	Faults     []string `json:"faults,omitempty"`
+	FaultCount int      `json:"faultCount,omitempty"`
+	listing
+}
+
+// listing is what rows of a list change.
+type listing struct {
+	New       int         `json:"new,omitempty"`
+	Corrected int         `json:"corrected,omitempty"`
+	Unchanged int         `json:"unchanged,omitempty"`
+	Changes   []RowChange `json:"changes,omitempty"`
+}
+
+// add sums up, and keeps the first changes by name.
+func (l *listing) add(other listing) {
+	l.New += other.New
+	l.Corrected += other.Corrected
+	l.Unchanged += other.Unchanged
+	l.Changes = append(l.Changes, other.Changes...)
+	l.Changes = l.Changes[:min(len(l.Changes), namedChanges)]
+}
+
+// importMessage makes the staged rows of an import real, or drops them: all of them, or those of one chunk.
 type importMessage struct {
 	Import string `json:"import"`
 	Commit bool   `json:"commit"`
+	Chunk  int    `json:"chunk,omitempty"`
+}
+
+// movedMessage brings rows with all that was done for them to the wave that a list puts them into.
+type movedMessage struct {
+	Rows []*row `json:"rows"`
+}
+
+// correction is a mailbox's row as a later list has it, the Number-th for this mailbox.
+type correction struct {
+	Number   int                `json:"number"`
+	Mailbox  migration.Mailbox  `json:"mailbox"`
+	Endpoint migration.Endpoint `json:"endpoint"`
 }
 
 // waveOrders are all that a tenant wants of a wave.
@@ -73,6 +122,8 @@ type stepCount struct {
 	Step    migration.Step `json:"step"`
 	Done    int            `json:"done,omitempty"`
 	Waiting int            `json:"waiting,omitempty"`
+	// Late are those not done that came in a list after the wave had begun.
+	Late int `json:"late,omitempty"`
 }
 
 // waveReport is all that a tenant knows of a wave.
@@ -91,7 +142,17 @@ type waveReport struct {
 	PassedSince time.Time `json:"passedSince,omitzero"`
 	// Probes has one address of each domain, to which a routing probe can be sent.
 	Probes []string `json:"probes,omitempty"`
-	Final  bool     `json:"final,omitempty"`
+	// Obeyed is the number of the last orders; Needs is what the wave still needs of each source's share under them.
+	Obeyed int    `json:"obeyed,omitempty"`
+	Needs  []need `json:"needs,omitempty"`
+	Final  bool   `json:"final,omitempty"`
+}
+
+// need is what a wave needs of a source: Left mailboxes have their first copy before them, of which Using are at it.
+type need struct {
+	Endpoint string `json:"endpoint"`
+	Left     int    `json:"left"`
+	Using    int    `json:"using,omitempty"`
 }
 
 // mailboxOrders are all that a wave wants of a mailbox. They are compared by ==.
@@ -138,7 +199,9 @@ type mailboxReport struct {
 	Arrivals migration.Arrivals `json:"arrivals"`
 	Problem  *migration.Problem `json:"problem,omitempty"`
 	AddOnly  bool               `json:"addOnly,omitempty"`
-	Final    bool               `json:"final,omitempty"`
+	// Restored counts how often it was left out and taken back.
+	Restored int  `json:"restored,omitempty"`
+	Final    bool `json:"final,omitempty"`
 }
 
 // WaveID is the workflow ID of a tenant's wave.

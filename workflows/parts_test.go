@@ -25,7 +25,11 @@ func TestLedger(t *testing.T) {
 		t.Errorf("%d entries", n)
 	}
 	for i := range 2000 {
-		if wave, known := l.wave(fmt.Sprintf("user%d@contoso.com", i)); !known || wave != i%300 {
+		want := i % 300
+		if i == 7 { // the other ledger moves it
+			want = 9
+		}
+		if wave, known := l.wave(fmt.Sprintf("user%d@contoso.com", i)); !known || wave != want {
 			t.Fatalf("user%d: wave %d, %v", i, wave, known)
 		}
 	}

@@ -47,7 +47,7 @@ func (t *tenant) routing(ctx workflow.Context) error {
 // finished reports whether every mailbox that isn't left out has made its final delta.
 func (t *tenant) finished() bool {
 	return !slices.ContainsFunc(t.s.Waves, func(w *tenantWave) bool {
-		return w.Rows > 0 && (w.Lost || !w.Report.Finished)
+		return w.Rows > 0 && (w.Lost || !w.Report.Finished || w.Report.Status.Totals.Mailboxes != w.Rows)
 	})
 }
 

@@ -3,6 +3,7 @@ package workflows
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
@@ -89,6 +90,24 @@ func (c *core) onStep(name, description string, take func(StepOrder)) {
 		case !order.Step.Valid():
 			c.ignore(order.By, name, fmt.Sprintf("there is no step %d; they are numbered from 1 to 11", order.Step))
 		default:
+			take(order)
+		}
+	})
+}
+
+// onRow has an order about one mailbox taken, which must be signed.
+func (c *core) onRow(name, description string, take func(RowOrder)) {
+	c.on(name, description, func(raw converter.RawValue) {
+		var order RowOrder
+		err := decode(raw, &order)
+		order.By, order.Reason, order.Mailbox = cut(order.By, maxBy), cut(order.Reason, maxText), cut(order.Mailbox, maxAddress)
+		switch {
+		case err != nil:
+			c.ignore("", name, err.Error())
+		case order.By == "" || order.Mailbox == "":
+			c.ignore(order.By, name, `it must say which mailbox, and who gives it: {"mailbox": "ada@example.com", "by": "..."}`)
+		default:
+			order.Mailbox = strings.ToLower(order.Mailbox)
 			take(order)
 		}
 	})

@@ -14,7 +14,7 @@ func (t *tenant) status() Status {
 	s := Status{
 		Tenant: t.scope.Tenant, Organisation: t.in.Plan.Organisation, Launch: t.scope.Launch, State: migration.Running,
 		Started: t.s.Started, Steps: t.steps(), Waiting: t.waiting(), Totals: t.totals(), Pace: t.copyPace(), Gate: t.shownGate(), Doing: t.doing,
-		Sources: t.s.Sources, Proofs: t.s.Proofs, Approvals: t.s.Approvals, Audit: t.s.Audit, Report: t.s.Report,
+		Sources: t.s.Sources, Proofs: t.s.Proofs, Approvals: t.s.Approvals, Audit: t.s.Audit, Lists: t.lists(), Report: t.s.Report,
 	}
 	for _, w := range t.s.Waves {
 		if !w.Started {
@@ -90,7 +90,7 @@ func (t *tenant) counted(own StepStatus) StepStatus {
 	for _, w := range t.s.Waves {
 		begun = begun || w.Begun
 	}
-	s := stepOf(stepCount{Step: own.Step, Done: done, Waiting: waiting}, total, begun)
+	s := stepOf(stepCount{Step: own.Step, Done: done, Waiting: waiting, Late: t.late(own.Step)}, total, begun)
 	s.Since = own.Since
 	return s
 }

@@ -29,6 +29,8 @@ const (
 	UpdateApprove       = "approve"
 
 	QueryStatus = "status"
+	// QueryWhere asks a tenant in whose hands the mailbox of an address is, its argument: a [Where].
+	QueryWhere = "where"
 
 	// RolledBack is the kind of the problem that stands when the records were set back: a second abort ends it, no retry.
 	RolledBack = "rolled-back"
@@ -55,24 +57,48 @@ type StepOrder struct {
 	Reason  string `json:"reason,omitempty"`
 }
 
-// Order is the payload of SignalAbort, SignalPause, SignalResume, SignalSyncNow, SignalExclude and SignalRestart.
+// RowOrder is the payload of SignalExclude and SignalRestart on a tenant or a wave, which see to it where the mailbox
+// is: in its own workflow, which takes an [Order], or still in the wave's hands.
+type RowOrder struct {
+	// Mailbox is the address.
+	Mailbox string `json:"mailbox"`
+	By      string `json:"by"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// Order is the payload of SignalAbort, SignalPause, SignalResume and SignalSyncNow everywhere, and of SignalExclude and
+// SignalRestart on a mailbox.
 type Order struct {
 	By     string `json:"by"`
 	Reason string `json:"reason,omitempty"`
 }
 
-// EnrollInput is one chunk of a CSV: the argument of UpdateEnroll.
+// EnrollInput is one chunk of a CSV: the argument of UpdateEnroll. A row whose address is enrolled already is a
+// correction of that row, or nothing where it changes nothing.
 type EnrollInput struct {
-	// Import is the CSV's SHA-256 in hex.
+	// Import names the list; each that is committed has a name of its own.
 	Import string              `json:"import"`
 	Chunk  int                 `json:"chunk"`
 	Of     int                 `json:"of"`
 	Rows   []migration.Mailbox `json:"rows"`
 }
 
-// EnrollResult says how many rows of the import are staged now.
+// EnrollResult says how many rows of the import are staged now, and what they would change.
 type EnrollResult struct {
 	Staged int `json:"staged"`
+	// New rows, corrected ones and those that change nothing add up to Staged.
+	New       int `json:"new,omitempty"`
+	Corrected int `json:"corrected,omitempty"`
+	Unchanged int `json:"unchanged,omitempty"`
+	// Changes are the first of those that are new or corrected.
+	Changes []RowChange `json:"changes,omitempty"`
+}
+
+// RowChange is what a row of a list changes.
+type RowChange struct {
+	Address string `json:"address"`
+	// What is "new", or what is corrected.
+	What string `json:"what"`
 }
 
 // EnrollCommitInput makes a staged import real if exactly Rows rows of it are staged: the argument of
@@ -117,8 +143,19 @@ type Status struct {
 	Proofs    []migration.Proof      `json:"proofs,omitempty"`
 	Approvals []migration.Approval   `json:"approvals,omitempty"`
 	Audit     []migration.AuditEntry `json:"audit,omitempty"`
+	// Lists is how many lists of mailboxes were taken in.
+	Lists int `json:"lists,omitempty"`
 	// Report is the archive's name of the closing report, once it is written.
 	Report string `json:"report,omitempty"`
+}
+
+// Where answers QueryWhere.
+type Where struct {
+	// Enrolled says that the tenant knows the address.
+	Enrolled bool `json:"enrolled"`
+	// Wave is its wave's workflow ID, Mailbox its own, which is started once its steps before the first copy are done.
+	Wave    string `json:"wave,omitempty"`
+	Mailbox string `json:"mailbox,omitempty"`
 }
 
 // StepStatus is where one of the eleven steps stands.

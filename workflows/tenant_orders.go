@@ -13,23 +13,17 @@ import (
 
 // hear registers the signals that a tenant takes.
 func (t *tenant) hear() {
+	onMessage(&t.core, signalVerdict, func(v verdict) { t.verdicts = append(t.verdicts, v) })
 	onMessage(&t.core, signalReport, t.takeReport)
 	onMessage(&t.core, signalHanded, t.takeHanded)
 	t.onDecision(SignalApprove, "Approve the change of MX that the digest names.", false)
 	t.onDecision(SignalReject, "Say no to the change of MX that the digest names.", true)
 	t.onOrder(SignalAbort, "Before the MX change: stop, and leave everything as it is. After it: set the records back.", true, t.abort)
-	t.onOrder(SignalPause, "Stop copying until resumed.", false, func(o Order) {
-		t.s.Paused = true
-		t.record(o.By, because("paused", o.Reason))
-	})
-	t.onOrder(SignalResume, "Go on after a pause.", false, func(o Order) {
-		t.s.Paused = false
-		t.record(o.By, because("resumed", o.Reason))
-	})
-	t.onOrder(SignalSyncNow, "Begin a delta of every mailbox at once.", false, func(o Order) {
-		t.s.Pass++
-		t.record(o.By, because("asked for a delta of every mailbox at once", o.Reason))
-	})
+	t.onOrder(SignalPause, "Stop copying until resumed.", false, t.pause)
+	t.onOrder(SignalResume, "Go on after a pause.", false, t.resume)
+	t.onOrder(SignalSyncNow, "Begin a delta of every mailbox at once.", false, t.syncNow)
+	t.onRow(SignalExclude, "Leave a mailbox out; it must be accepted at the gate.", func(o RowOrder) { t.handRow(SignalExclude, o) })
+	t.onRow(SignalRestart, "Have a mailbox begin again by matching, or take back that it is left out.", func(o RowOrder) { t.handRow(SignalRestart, o) })
 	t.onStep(SignalRetry, "Try a step that waits again, for one mailbox or all.", func(o StepOrder) { t.answer(SignalRetry, o, false) })
 	t.onStep(SignalSkip, "Go on without a step that waits, for one mailbox or all.", func(o StepOrder) {
 		if o.Mailbox == "" && !o.Step.Skippable() {
@@ -144,8 +138,8 @@ func (w *tenantWave) waitsAt(step migration.Step) bool {
 		slices.ContainsFunc(w.Report.Status.Waiting, func(one Waiting) bool { return one.Step == step })
 }
 
-// handOn gives an order about a step to a wave.
-func (t *tenant) handOn(name string, o StepOrder, w *tenantWave) {
+// handOn gives an order to a wave.
+func (t *tenant) handOn(name string, o any, w *tenantWave) {
 	t.busy++
 	workflow.Go(t.base, func(ctx workflow.Context) {
 		defer func() { t.busy-- }()
@@ -170,5 +164,6 @@ func (t *tenant) takeReport(r waveReport) {
 		return
 	}
 	w.Report, w.Lost = r, false
+	w.released()
 	t.touch()
 }

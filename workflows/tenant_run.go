@@ -33,6 +33,8 @@ type tenant struct {
 	doing string
 	// enrolling keeps one chunk at a time.
 	enrolling bool
+	// verdicts are what waves have said of the chunk under way.
+	verdicts []verdict
 	// checkAt is when to look for waves that ended without a report.
 	checkAt time.Time
 	// handed are waves' answers with first passwords, until they are taken.
@@ -62,6 +64,9 @@ func (t *tenant) begin(ctx workflow.Context) error {
 		t.stop()
 	}
 	if err := workflow.SetQueryHandler(ctx, QueryStatus, func() (Status, error) { return t.status(), nil }); err != nil {
+		return err
+	}
+	if err := workflow.SetQueryHandler(ctx, QueryWhere, t.where); err != nil {
 		return err
 	}
 	if err := t.handleUpdates(ctx); err != nil {
@@ -188,6 +193,19 @@ func (t *tenant) count(step migration.Step) (done, total, waiting int) {
 		}
 	}
 	return done, total, waiting
+}
+
+// late is how many mailboxes that came in a later list are not done with a step.
+func (t *tenant) late(step migration.Step) int {
+	n := 0
+	for _, w := range t.s.Waves {
+		for _, c := range w.Report.Counts {
+			if c.Step == step {
+				n += c.Late
+			}
+		}
+	}
+	return n
 }
 
 // committed reports whether a list of mailboxes is in.

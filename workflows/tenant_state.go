@@ -65,27 +65,30 @@ type TenantState struct {
 type importState struct {
 	ID     string `json:"id"`
 	Of     int    `json:"of"`
-	Chunks []int  `json:"chunks"`
+	Chunks []int  `json:"chunks,omitempty"`
 	Rows   int    `json:"rows"`
-	// Staged are the addresses until the import is committed.
-	Staged  ledger              `json:"staged,omitempty"`
-	Waves   []importWave        `json:"waves"`
-	Samples []migration.Mailbox `json:"samples,omitempty"`
-	// Committed and Discarded say what became of it.
-	Committed bool `json:"committed,omitempty"`
-	Discarded bool `json:"discarded,omitempty"`
+	listing
+	// Staged are the addresses that are new to their wave, until the import is committed.
+	Staged    ledger              `json:"staged,omitempty"`
+	Waves     []importWave        `json:"waves,omitempty"`
+	Samples   []migration.Mailbox `json:"samples,omitempty"`
+	Committed bool                `json:"committed,omitempty"`
 }
 
 // tenantWave is a wave as its tenant sees it.
 type tenantWave struct {
 	Name string `json:"name"`
 	// Started says that its workflow has confirmed the start; Rows are those committed, Staged those that aren't yet.
-	Started bool       `json:"started,omitempty"`
-	Rows    int        `json:"rows,omitempty"`
-	Staged  int        `json:"staged,omitempty"`
-	Begun   bool       `json:"begun,omitempty"`
-	Told    waveOrders `json:"told"`
-	Report  waveReport `json:"report"`
+	Started bool `json:"started,omitempty"`
+	Rows    int  `json:"rows,omitempty"`
+	Staged  int  `json:"staged,omitempty"`
+	Begun   bool `json:"begun,omitempty"`
+	// Held is how many first copies of each source it may be making, whatever it was told since.
+	Held []share    `json:"held,omitempty"`
+	Told waveOrders `json:"told"`
+	// Asked is the number of the last orders sent, whether or not they arrived.
+	Asked  int        `json:"asked,omitempty"`
+	Report waveReport `json:"report"`
 	// Lost: its workflow ended without a final report.
 	Lost bool `json:"lost,omitempty"`
 }
@@ -179,9 +182,14 @@ func (l *ledger) insert(k uint64, wave int) {
 	*l = slices.Insert(*l, i*ledgerEntry, append(entry, byte(wave>>8), byte(wave))...)
 }
 
-// take puts another ledger's addresses in.
+// take puts another ledger's addresses in. Those that are known move to the wave that they have there.
 func (l *ledger) take(other ledger) {
 	for i := range len(other) / ledgerEntry {
-		l.insert(other.key(i), int(other[i*ledgerEntry+8])<<8|int(other[i*ledgerEntry+9]))
+		key, wave := other.key(i), other[i*ledgerEntry+8:][:2]
+		if at, known := l.search(key); known {
+			copy((*l)[at*ledgerEntry+8:], wave)
+			continue
+		}
+		l.insert(key, int(wave[0])<<8|int(wave[1]))
 	}
 }

@@ -40,13 +40,13 @@ func (t *tenant) wanted(w *tenantWave) waveOrders {
 		}
 	}
 	if o.Begin {
-		o.Shares = t.shares()
+		o.Shares = t.shares(w)
 	}
 	return o
 }
 
 // begins reports whether a wave may begin: the first that has mailboxes is the pilot, and the others follow when it is
-// verified.
+// verified, or after the MX change, when what comes late must not wait.
 func (t *tenant) begins(w *tenantWave) bool {
 	if w.Begun {
 		return true
@@ -55,7 +55,7 @@ func (t *tenant) begins(w *tenantWave) bool {
 	if w.Rows == 0 || pilot < 0 {
 		return false
 	}
-	w.Begun = t.s.Waves[pilot] == w || t.s.Waves[pilot].verified()
+	w.Begun = t.s.Waves[pilot] == w || t.s.Waves[pilot].verified() || !t.s.CutOver.IsZero()
 	return w.Begun
 }
 
@@ -64,27 +64,13 @@ func (w *tenantWave) verified() bool {
 	return !w.Lost && w.Report.Verified && w.Report.Status.Totals.Mailboxes == w.Rows
 }
 
-// shares divides what each source bears among the waves that still have first copies to make.
-func (t *tenant) shares() []share {
-	active := 0
-	for _, w := range t.s.Waves {
-		if w.Begun && !w.verified() {
-			active++
-		}
-	}
-	var all []share
-	for _, e := range t.in.Plan.Endpoints {
-		all = append(all, share{e.Name, max(1, e.MailboxesAtOnce/max(1, active))})
-	}
-	return all
-}
-
 // order tells waves what is wanted of them.
 func (t *tenant) order(ctx workflow.Context) {
 	for _, i := range t.owed() {
 		w := t.s.Waves[i]
 		o := t.wanted(w)
 		o.Number = w.Told.Number + 1
+		w.hold(o)
 		err := t.send(ctx, t.waveID(w), signalOrders, o)
 		switch {
 		case err == nil, isGone(err) && w.Report.Final:

@@ -47,6 +47,7 @@ func Wave(ctx workflow.Context, in WaveInput) error {
 	if errors.Is(err, errLeave) {
 		w.settle()
 		w.show()
+		w.trim()
 		in.Carried = &w.s
 		return workflow.NewContinueAsNewError(ctx, WaveType, in)
 	}
@@ -88,6 +89,7 @@ func (w *wave) begin() {
 		w.background(w.work, ready, func(ctx workflow.Context) { w.serve(ctx, l) })
 	}
 	w.background(w.base, func() bool { return len(w.owed()) > 0 }, w.order)
+	w.background(w.base, func() bool { return len(w.corrected()) > 0 }, w.passOn)
 	w.background(w.base, w.mustCheck, w.check)
 	w.background(w.base, w.mustReport, w.report)
 	w.background(w.base, w.mustArchive, w.archive)
@@ -102,7 +104,7 @@ func (w *wave) due() time.Time {
 		return due
 	}
 	for _, r := range w.s.Rows {
-		if !r.started() && r.State == migration.Running && r.After.After(w.now()) {
+		if !r.started() && r.State == migration.Running && !r.Held && r.After.After(w.now()) {
 			due = earliest(due, r.After)
 		}
 	}
@@ -111,7 +113,7 @@ func (w *wave) due() time.Time {
 
 // idle reports whether rows must not go on.
 func (w *wave) idle() bool {
-	return !w.s.Orders.Begin || w.s.Orders.Paused || w.s.Paused || w.s.Orders.Finish || w.aborting() != nil
+	return !w.s.Orders.Begin || w.s.Orders.Paused || w.s.Paused || w.s.Orders.Close || w.aborting() != nil
 }
 
 // aborting is why everything stops, nil if it doesn't.
@@ -129,7 +131,7 @@ func (w *wave) ready(s stage, limit int) []*row {
 	}
 	var rows []*row
 	for _, r := range w.s.Rows {
-		if r.Stage != s || r.State != migration.Running || w.now().Before(r.After) {
+		if r.Stage != s || r.State != migration.Running || r.Held || w.now().Before(r.After) {
 			continue
 		}
 		if s == stageUsers && !slices.Contains(w.s.Orders.Domains, r.Mailbox.Domain()) {
@@ -148,6 +150,10 @@ func (w *wave) serve(ctx workflow.Context, l lane) {
 	if len(rows) == 0 {
 		return
 	}
+	versions := make([]int, len(rows))
+	for i, r := range rows {
+		versions[i] = r.Corrected
+	}
 	outcomes, err := l.serve(w, ctx, rows)
 	if err != nil {
 		problem := problemOf(err)
@@ -160,10 +166,15 @@ func (w *wave) serve(ctx workflow.Context, l lane) {
 		return
 	}
 	for i, r := range rows {
-		if i >= len(outcomes) || r.State != migration.Running || r.Stage != l.stage {
-			continue
+		switch {
+		case i >= len(outcomes):
+		case l.stage == stageStart && outcomes[i].Done && r.out():
+			w.apply(r, outcomes[i]) // it runs, and must be told that it is left out
+		case r.State != migration.Running || r.Stage != l.stage:
+		case l.stage != stageStart && r.Corrected != versions[i]: // served with what isn't so any more
+		default:
+			w.apply(r, outcomes[i])
 		}
-		w.apply(r, outcomes[i])
 	}
 }
 
@@ -183,8 +194,7 @@ func (w *wave) apply(r *row, o outcome) {
 	case o.Problem != nil:
 		w.hold(r, *o.Problem)
 	case o.Done:
-		r.Stage++
-		r.Since, r.After = w.now(), time.Time{}
+		r.pass(w.now())
 	case r.Stage == stageAnswer && w.now().Sub(r.Since) >= w.timing.MailboxLimit.D():
 		w.hold(r, migration.Problem{
 			Kind: "mailbox-slow", Text: fmt.Sprintf("the mailbox of %s has not answered for %s: %s", r.Address, w.timing.MailboxLimit, o.Note),

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -16,52 +15,20 @@ const orderWindow = 100
 // hear registers the signals that a wave takes. Rows are registered before the word that makes them real.
 func (w *wave) hear() {
 	onMessage(&w.core, signalStage, w.stage)
+	onMessage(&w.core, signalMoved, w.takeMoved)
 	onMessage(&w.core, signalImport, w.settleImport)
 	onMessage(&w.core, signalOrders, w.obey)
 	onMessage(&w.core, signalReport, w.takeReport)
 	onMessage(&w.core, signalHandOut, w.handOut)
 	w.onOrder(SignalAbort, "Stop this wave, leave everything as it is, and end.", true, w.abort)
-	w.onOrder(SignalPause, "Stop copying until resumed.", false, func(o Order) {
-		w.s.Paused = true
-		w.record(o.By, because("paused", o.Reason))
-	})
-	w.onOrder(SignalResume, "Go on after a pause.", false, func(o Order) {
-		w.s.Paused, w.s.Lost = false, 0
-		w.record(o.By, because("resumed", o.Reason))
-	})
-	w.onOrder(SignalSyncNow, "Begin a delta of every mailbox at once.", false, func(o Order) {
-		w.s.Pass++
-		w.record(o.By, because("asked for a delta of every mailbox at once", o.Reason))
-	})
+	w.onOrder(SignalPause, "Stop copying until resumed.", false, w.pause)
+	w.onOrder(SignalResume, "Go on after a pause.", false, w.resume)
+	w.onOrder(SignalSyncNow, "Begin a delta of every mailbox at once.", false, w.syncNow)
+	w.onRow(SignalExclude, "Leave a mailbox out; it must be accepted at the gate.", w.exclude)
+	w.onRow(SignalRestart, "Have a mailbox begin again by matching, or take back that it is left out.", w.restart)
 	w.onStep(SignalRetry, "Try a step that waits again, for one mailbox or all.", w.retry)
 	w.onStep(SignalSkip, "Go on without a step that waits, for one mailbox or all.", w.skip)
 	w.listen()
-}
-
-// stage keeps rows until their import is committed. A chunk that comes again replaces itself.
-func (w *wave) stage(m stageMessage) {
-	same := func(have stageMessage) bool { return have.Import == m.Import && have.Chunk == m.Chunk }
-	w.s.Staged = append(slices.DeleteFunc(w.s.Staged, same), m)
-	w.tellSoon()
-}
-
-func (w *wave) settleImport(m importMessage) {
-	if m.Commit {
-		for _, chunk := range w.s.Staged {
-			if chunk.Import != m.Import {
-				continue
-			}
-			for _, mailbox := range chunk.Rows {
-				if w.find(mailbox.Address) == nil {
-					w.s.Rows = append(w.s.Rows, &row{
-						Address: mailbox.Address, Endpoint: mailbox.Endpoint, Mailbox: &mailbox, State: migration.Running, Since: w.now(),
-					})
-				}
-			}
-		}
-	}
-	w.s.Staged = slices.DeleteFunc(w.s.Staged, func(have stageMessage) bool { return have.Import == m.Import })
-	w.tell()
 }
 
 // obey takes the tenant's orders.
@@ -111,7 +78,7 @@ func (w *wave) wanted(i int) mailboxOrders {
 	}
 	orders := mailboxOrders{
 		Sync: r.Granted, Paused: o.Paused || w.s.Paused, Interval: o.Interval, AfterMX: o.AfterMX, Pass: o.Pass + w.s.Pass,
-		Offset: migration.Duration(o.Interval.D() / time.Duration(len(w.s.Rows)) * time.Duration(i)),
+		Offset: offset(o.Interval, r.Slot),
 		// Nobody is finished before those who ended without a word are found.
 		Finish:  o.Finish && w.s.Checked,
 		Close:   o.Close && w.s.Checked,
@@ -121,6 +88,13 @@ func (w *wave) wanted(i int) mailboxOrders {
 		orders.Abort = Order{By: named(abort.By), Reason: abort.Reason}
 	}
 	return orders
+}
+
+// offset spreads deltas over the interval: however many rows there are, and though they keep their places while others
+// come and go, no two are close together (multiples of the golden section, as in Knuth's multiplicative hashing).
+func offset(interval migration.Duration, slot int) migration.Duration {
+	const golden = 2654435769 // 2^32 divided by the golden section
+	return interval / (1 << 16) * migration.Duration(uint32(slot*golden)>>16)
 }
 
 // named is who gave an order, where an empty name would mean that there is no order.
@@ -227,6 +201,7 @@ func (w *wave) takeReport(m mailboxReport) {
 	if m.Problem != nil && r.Report.Problem == nil {
 		r.Since = w.now()
 	}
+	restored := r.Report.Restored
 	r.Report = m
 	if r.Lost {
 		r.Lost, r.Problem = false, nil
@@ -236,7 +211,9 @@ func (w *wave) takeReport(m mailboxReport) {
 	}
 	switch {
 	case m.State == migration.Excluded:
-		r.State, r.Problem = migration.Excluded, nil
+		r.State, r.Problem, r.Note = migration.Excluded, nil, m.Doing
+	case m.Restored > restored:
+		r.State, r.Excluded, r.Note, r.Granted, r.Since = migration.Running, Order{}, "", false, w.now()
 	case m.Final && m.State == migration.Aborted && w.aborting() == nil && !r.out():
 		r.State, r.Since = migration.Failed, w.now()
 		r.Problem = &migration.Problem{
@@ -268,12 +245,10 @@ func (w *wave) skip(o StepOrder) {
 		case o.Step.Skippable() && !r.started():
 			r.State, r.Problem, r.Since, r.After = migration.Running, nil, w.now(), time.Time{}
 			for r.Stage.step() == o.Step {
-				r.Stage++
+				r.pass(w.now())
 			}
 		default:
-			r.State, r.Problem = migration.Excluded, nil
-			r.Excluded = Order{By: o.By, Reason: o.Reason}
-			r.Note = shorten(because("left out by "+o.By, o.Reason), 300)
+			w.leaveOut(r, Order{By: o.By, Reason: o.Reason})
 		}
 	})
 }
@@ -311,13 +286,11 @@ func of(mailbox string) string {
 	return " of " + mailbox
 }
 
-// handOn gives an order about a step to the mailbox that waits.
-func (w *wave) handOn(name string, o StepOrder, r *row) {
+// handOn gives an order to a mailbox.
+func (w *wave) handOn(name string, order any, r *row) {
 	id := MailboxID(w.scope.Tenant, w.scope.Launch, r.Address)
-	w.busy++
-	workflow.Go(w.base, func(ctx workflow.Context) {
-		defer func() { w.busy-- }()
-		if err := w.send(ctx, id, name, o); err != nil {
+	w.beside(func(ctx workflow.Context) {
+		if err := w.send(ctx, id, name, order); err != nil {
 			w.lose(r, err.Error())
 		}
 	})

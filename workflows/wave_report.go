@@ -42,6 +42,8 @@ func (w *wave) news() string {
 		Verified, Finished bool
 		Met                int
 		Out                int
+		// Free is what the wave has no use for any more of its shares, Over what it uses beyond them.
+		Free, Over []int
 	}
 	var l line
 	r := w.reportNow()
@@ -53,6 +55,13 @@ func (w *wave) news() string {
 	}
 	l.Verified, l.Finished, l.Out = r.Verified, r.Finished, len(r.Excluded)
 	l.Met = w.met()
+	for _, s := range w.s.Orders.Shares {
+		for _, n := range r.Needs {
+			if n.Endpoint == s.Endpoint {
+				l.Free, l.Over = append(l.Free, max(0, s.Mailboxes-n.Left)), append(l.Over, max(0, n.Using-s.Mailboxes))
+			}
+		}
+	}
 	return string(encode(l))
 }
 
@@ -114,7 +123,7 @@ func (w *wave) report(ctx workflow.Context) {
 
 // reportNow is everything a tenant knows of the wave.
 func (w *wave) reportNow() waveReport {
-	r := waveReport{Number: w.s.Report, Status: w.status(false), Final: w.s.Archived}
+	r := waveReport{Number: w.s.Report, Status: w.status(false), Obeyed: w.s.Orders.Number, Needs: w.needs(), Final: w.s.Archived}
 	verified, finished := 0, 0
 	counts := make([]stepCount, 0, 5)
 	for _, step := range waveSteps {
@@ -148,6 +157,27 @@ func (w *wave) reportNow() waveReport {
 	return r
 }
 
+// needs is what the wave needs of each source.
+func (w *wave) needs() []need {
+	var all []need
+	for _, e := range w.in.Plan.Endpoints {
+		n := need{Endpoint: e.Name}
+		for _, r := range w.s.Rows {
+			if _, problem := r.waits(); r.Endpoint != e.Name || r.out() || r.Lost || r.Report.Copied || problem != nil {
+				continue
+			}
+			n.Left++
+			if r.Granted {
+				n.Using++
+			}
+		}
+		if n.Left > 0 {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
 // waveSteps are the steps that a wave passes for its rows.
 var waveSteps = []migration.Step{
 	migration.StepUsers, migration.StepAnnounce, migration.StepCredentials, migration.StepConnect, migration.StepMigrate, migration.StepWelcome,
@@ -168,6 +198,10 @@ func (w *wave) count(step migration.Step) stepCount {
 			step == migration.StepWelcome && r.started() && r.Report.Final && r.Report.State == migration.Done,
 			r.Stage.past(step):
 			c.Done++
+			continue
+		}
+		if r.Late {
+			c.Late++
 		}
 	}
 	return c
@@ -212,6 +246,12 @@ func stepOf(c stepCount, total int, begun bool) StepStatus {
 	}
 	if c.Waiting > 0 {
 		s.Text += fmt.Sprintf(", %d wait for a person", c.Waiting)
+	}
+	if c.Late > 0 && total > 0 {
+		if s.State == migration.Pending {
+			s.Text = fmt.Sprintf("%d of %d", c.Done, total)
+		}
+		s.Text += fmt.Sprintf(", %d late", c.Late)
 	}
 	return s
 }
@@ -293,45 +333,6 @@ func (w *wave) check(ctx workflow.Context) {
 		}
 	}
 	w.tellSoon()
-}
-
-// mustArchive reports whether every mailbox has ended, so that the wave can write what is left to write and end.
-func (w *wave) mustArchive() bool {
-	if w.s.Archived || w.s.Problem != nil || w.starting || !w.s.Orders.Close && w.aborting() == nil {
-		return false
-	}
-	for _, r := range w.s.Rows {
-		if r.started() && !r.Lost && !r.ended() {
-			return false
-		}
-	}
-	return true
-}
-
-// archive writes the accounts of those that never had a mailbox of their own, or whose mailbox ended without one.
-func (w *wave) archive(ctx workflow.Context) {
-	for _, r := range w.s.Rows {
-		if r.ended() {
-			continue
-		}
-		account := migration.MailboxAccount{
-			Address: r.Address, Wave: w.in.Name, State: r.State, Account: r.Report.Account, RefusalCount: r.Report.RefusalCount,
-			Passes: r.Report.Passes, Problem: r.Problem, Note: r.Note,
-		}
-		if w.aborting() != nil && !r.out() && !r.Lost {
-			account.State = migration.Aborted
-		}
-		in := activities.ArchiveAccountInput{Scope: w.scope, Archive: w.in.Plan.Archive, Account: account}
-		options := w.light(ctx, usual, "archive the account of "+r.Address)
-		if err := workflow.ExecuteActivity(options, a.ArchiveAccount, in).Get(ctx, nil); err != nil {
-			w.s.Problem, w.s.Since = problemOf(err), w.now()
-			w.tell()
-			return
-		}
-		r.Archived = true
-	}
-	w.s.Archived = true
-	w.tell()
 }
 
 // show brings the details, the attributes and the memo up to date.

@@ -21,8 +21,10 @@ type WaveInput struct {
 type WaveMemory struct {
 	Staged []stageMessage `json:"staged,omitempty"`
 	Rows   []*row         `json:"rows,omitempty"`
-	Orders waveOrders     `json:"orders"`
-	Paused bool           `json:"paused,omitempty"`
+	// Slots counts the rows that the wave ever had.
+	Slots  int        `json:"slots,omitempty"`
+	Orders waveOrders `json:"orders"`
+	Paused bool       `json:"paused,omitempty"`
 	// Pass counts the passes that were demanded here, on top of the tenant's.
 	Pass    int    `json:"pass,omitempty"`
 	Aborted *Order `json:"aborted,omitempty"`
@@ -95,6 +97,17 @@ func (s stage) past(step migration.Step) bool {
 type row struct {
 	Address  string `json:"address"`
 	Endpoint string `json:"endpoint"`
+	// Slot is its place among all rows that the wave ever had, by which its deltas are spread.
+	Slot int `json:"slot,omitempty"`
+	// Prints tell whether a later list changes it; Corrected counts how often one did.
+	Prints    prints `json:"prints"`
+	Corrected int    `json:"corrected,omitempty"`
+	// Late: its list came when the wave had begun.
+	Late bool `json:"late,omitempty"`
+	// Held: a list that isn't committed yet moves it to another wave, or one that is has moved it here and it isn't here yet.
+	Held bool `json:"held,omitempty"`
+	// Correction is what its workflow hasn't been told yet.
+	Correction *migration.Mailbox `json:"correction,omitempty"`
 	// Mailbox is dropped when its workflow has confirmed the start.
 	Mailbox *migration.Mailbox `json:"mailbox,omitempty"`
 	Stage   stage              `json:"stage"`
@@ -112,17 +125,35 @@ type row struct {
 	// Handed is who was given it, nil if nobody was.
 	Handed   *Handed              `json:"handed,omitempty"`
 	User     migration.UserResult `json:"user,omitzero"`
-	Expected int                  `json:"expected,omitempty"`
-	Bytes    int64                `json:"bytes,omitempty"`
+	// Announced and Reminded say that its user was told, which happens once.
+	Announced bool  `json:"announced,omitempty"`
+	Reminded  bool  `json:"reminded,omitempty"`
+	Expected  int   `json:"expected,omitempty"`
+	Bytes     int64 `json:"bytes,omitempty"`
 	// Granted is the order for the first copy; Excluded the one to leave it out.
 	Granted  bool          `json:"granted,omitempty"`
 	Excluded Order         `json:"excluded,omitzero"`
-	Told     mailboxOrders `json:"told"`
+	Told     mailboxOrders `json:"told,omitzero"`
 	Report   mailboxReport `json:"report,omitzero"`
 	// Lost: its workflow ended without a final report, or can't be reached.
 	Lost bool `json:"lost,omitempty"`
 	// Archived: the wave itself wrote its account, because no mailbox did.
 	Archived bool `json:"archived,omitempty"`
+}
+
+// pass moves the row on to the next stage that it needs.
+func (r *row) pass(now time.Time) {
+	switch r.Stage {
+	case stageAnnounce:
+		r.Announced = true
+	case stageRemind:
+		r.Reminded = true
+	}
+	r.Stage++
+	for r.Stage == stageAnnounce && r.Announced || r.Stage == stageRemind && r.Reminded {
+		r.Stage++
+	}
+	r.Since, r.After = now, time.Time{}
 }
 
 // started reports whether the row has a workflow of its own.

@@ -18,11 +18,12 @@ import (
 // pier is one wave with real mailboxes, whose tenant is the test.
 type pier struct {
 	*testsuite.TestWorkflowEnvironment
-	t       *testing.T
-	world   *fake.World
-	reports []waveReport
-	orders  waveOrders
-	plan    migration.Plan
+	t        *testing.T
+	world    *fake.World
+	reports  []waveReport
+	verdicts []verdict
+	orders   waveOrders
+	plan     migration.Plan
 	// deaf is how many final reports the tenant does not hear; gone has every report find no tenant.
 	deaf int
 	gone bool
@@ -49,6 +50,11 @@ func newPier(t *testing.T) *pier {
 				}
 				p.RegisterDelayedCallback(func() { p.order(func(o *waveOrders) { o.Acknowledged = true }) }, time.Second)
 			}
+			return nil
+		})
+	p.OnSignalExternalWorkflow(mock.Anything, "contoso", "", signalVerdict, mock.Anything).Return(
+		func(_, _, _, _ string, arg any) error {
+			p.verdicts = append(p.verdicts, arg.(verdict))
 			return nil
 		})
 	p.orders = waveOrders{Domains: []string{"contoso.com"}, Shares: []share{{"old", 2}}, Interval: p.plan.Timing.Delta}

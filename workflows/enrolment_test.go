@@ -1,0 +1,681 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/workflows/internal/fake"
+)
+
+// list hands another list in at a time, a chunk a wave, and commits it.
+func (b *bench) list(at time.Duration, name string, chunks ...[]migration.Mailbox) {
+	rows := 0
+	for i, chunk := range chunks {
+		rows += len(chunk)
+		b.after(at+time.Duration(i)*time.Second, func() {
+			b.update(UpdateEnroll, "", EnrollInput{Import: name, Chunk: i + 1, Of: len(chunks), Rows: chunk})
+		})
+	}
+	b.after(at+time.Duration(len(chunks))*time.Second, func() {
+		b.update(UpdateEnrollCommit, "", EnrollCommitInput{Import: name, Rows: rows})
+	})
+}
+
+// staged hands a chunk in, which is taken with these changes, and discards it.
+func (b *bench) staged(at time.Duration, want EnrollResult, rows ...migration.Mailbox) {
+	b.after(at, func() {
+		in := EnrollInput{Import: "looked at", Chunk: 1, Of: 1, Rows: rows}
+		b.UpdateWorkflow(UpdateEnroll, time.Now().String(), answer{t: b.t, name: "enroll", complete: func(result any) {
+			got := result.(EnrollResult)
+			if got.New != want.New || got.Corrected != want.Corrected || got.Unchanged != want.Unchanged ||
+				want.Changes != nil && !slices.Equal(got.Changes, want.Changes) {
+				b.t.Errorf("staged %+v, want %+v", got, want)
+			}
+		}}, in)
+	})
+	b.after(at+time.Second, func() { b.update(UpdateEnrollDiscard, "", EnrollCommitInput{Import: "looked at"}) })
+}
+
+// refusesOld has the world refuse everyone at an activity who comes with the password "sealed".
+func refusesOld(b *bench, address string) *bool {
+	refuses := true
+	b.world.Refuse = func(activity, what string) error {
+		if refuses && activity == "OpenSources" && what == address {
+			return fake.Problem("sign-in-refused", "the source says no")
+		}
+		return nil
+	}
+	return &refuses
+}
+
+func TestCorrectionOfAPasswordIsTriedByItself(t *testing.T) {
+	b := newBench(t)
+	rows := testRows("wave-01", "ada", "ben")
+	b.enroll(rows)
+	refuses := refusesOld(b, "ben@contoso.com")
+	b.after(time.Hour, func() {
+		if s := b.status(); len(s.Waiting) != 1 || s.Waiting[0].Mailbox != "ben@contoso.com" || s.Waiting[0].Step != migration.StepCredentials {
+			t.Errorf("waiting %+v", s.Waiting)
+		}
+	})
+	b.staged(time.Hour, EnrollResult{Corrected: 1, Unchanged: 1, Changes: []RowChange{{"ben@contoso.com", "password"}}}, rows...)
+	b.after(2*time.Hour, func() { *refuses = false })
+	b.list(2*time.Hour, "second", rows)
+	b.after(3*time.Hour, func() {
+		s := b.status()
+		if len(s.Waiting) != 0 || s.Totals.Verified != 2 || s.Totals.Mailboxes != 2 || s.Lists != 2 {
+			t.Errorf("after the correction: %+v, waiting %+v", s.Totals, s.Waiting)
+		}
+	})
+	b.staged(3*time.Hour+time.Minute, EnrollResult{Unchanged: 2}, rows...)
+	b.approve(4 * time.Hour)
+	if err := b.run(); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"Notify announcement", "Notify reminder"} {
+		if n := b.world.Count(kind); n != 2 {
+			t.Errorf("%d of %s", n, kind)
+		}
+	}
+}
+
+func TestCorrectionReachesTheMailbox(t *testing.T) {
+	b := newBench(t)
+	rows := testRows("wave-01", "ada", "ben")
+	b.enroll(rows)
+	refused := map[string]bool{}
+	b.world.Refuse = func(activity, what string) error {
+		if activity == "Probe" && what == "ben@contoso.com" && refused["ben"] {
+			return fake.Problem("sign-in-refused", "the source says no")
+		}
+		return nil
+	}
+	b.after(3*time.Hour, func() { refused["ben"] = true; b.SignalWorkflow(SignalSyncNow, nil) })
+	b.after(4*time.Hour, func() {
+		if s := b.status(); len(s.Waiting) != 1 || s.Waiting[0].Step != migration.StepMigrate || s.Gate != nil {
+			t.Errorf("waiting %+v, gate %v", s.Waiting, s.Gate)
+		}
+		refused["ben"] = false
+	})
+	corrected := slices.Clone(rows)
+	corrected[0].Language = "de"
+	b.list(4*time.Hour+time.Minute, "second", corrected)
+	b.after(5*time.Hour, func() {
+		s := b.status()
+		if len(s.Waiting) != 0 || s.Totals.Verified != 2 || !s.has("0 are new, 2 corrected") {
+			t.Errorf("after the correction: %+v, waiting %+v, audit %+v", s.Totals, s.Waiting, s.Audit)
+		}
+	})
+	licensed, other := corrected[0], corrected[0]
+	licensed.Licence, other.User = "E5", "lovelace"
+	b.after(6*time.Hour, func() {
+		b.update(UpdateEnroll, "its user is made; change it in the admin centre", EnrollInput{Import: "x", Chunk: 1, Of: 1, Rows: []migration.Mailbox{licensed}})
+	})
+	b.after(7*time.Hour, func() {
+		b.update(UpdateEnroll, "another source account, and its first copy has begun", EnrollInput{Import: "x", Chunk: 1, Of: 1, Rows: []migration.Mailbox{other}})
+	})
+	// With the mailbox paused and restarted another account is taken.
+	id := MailboxID("contoso", "20261123-1", "ada@contoso.com")
+	b.after(8*time.Hour, func() {
+		for _, name := range []string{SignalPause, SignalRestart} {
+			if err := b.SignalWorkflowByID(id, name, Order{By: "Grace"}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	b.list(9*time.Hour, "third", []migration.Mailbox{other})
+	b.after(10*time.Hour, func() {
+		if err := b.SignalWorkflowByID(id, SignalResume, Order{By: "Grace"}); err != nil {
+			t.Error(err)
+		}
+	})
+	b.approve(12 * time.Hour)
+	if err := b.run(); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.world.Accounts["ada@contoso.com"]; got.User != "lovelace" || got.State != migration.Done {
+		t.Errorf("archived %+v", got)
+	}
+}
+
+func TestLateRowBeforeTheCutover(t *testing.T) {
+	b := newBench(t)
+	b.enroll(testRows("wave-01", "ada"))
+	digest := ""
+	b.after(3*time.Hour, func() {
+		s := b.status()
+		if s.Gate == nil {
+			t.Fatal("no gate")
+		}
+		digest = s.Gate.Digest
+		b.world.Refuse = func(activity, what string) error {
+			if activity == "MailboxesAnswer" {
+				return fake.Problem(fake.NotYet, "")
+			}
+			return nil
+		}
+	})
+	late := testRows("wave-01", "zoe")
+	foreign := migration.Mailbox{Address: "x@else.example", Endpoint: "old", Wave: "wave-01"}
+	b.after(3*time.Hour, func() {
+		b.update(UpdateEnroll, "none of the plan's domains", EnrollInput{Import: "x", Chunk: 1, Of: 1, Rows: []migration.Mailbox{foreign}})
+	})
+	b.list(3*time.Hour+time.Minute, "late", late)
+	b.after(4*time.Hour, func() {
+		s := b.status()
+		if s.Gate != nil || s.Steps[6].State != migration.Running || !strings.Contains(s.Steps[6].Text, "1 of 2, 1 late") {
+			t.Errorf("gate %v, step 7 %+v", s.Gate, s.Steps[6])
+		}
+		b.world.Refuse = nil
+	})
+	b.after(6*time.Hour, func() {
+		if s := b.status(); s.Gate == nil || s.Gate.Digest != digest {
+			t.Errorf("the gate is %+v and was %s", s.Gate, digest)
+		}
+	})
+	b.approve(6 * time.Hour)
+	if err := b.run(); err != nil {
+		t.Fatal(err)
+	}
+	if s := b.status(); s.State != migration.Done || s.Totals.Finished != 2 || len(b.world.Accounts) != 2 {
+		t.Errorf("ended %s with %+v", s.State, s.Totals)
+	}
+}
+
+func TestLateRowAfterTheCutover(t *testing.T) {
+	b := newBench(t)
+	b.enroll(testRows("wave-01", "ada"))
+	b.approve(3 * time.Hour)
+	var mailbox MailboxStatus
+	b.list(10*time.Hour, "late", testRows("wave-02", "zoe"))
+	b.after(12*time.Hour, func() {
+		value, err := b.QueryWorkflowByID(MailboxID("contoso", "20261123-1", "zoe@contoso.com"), QueryStatus)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := value.Get(&mailbox); err != nil {
+			t.Fatal(err)
+		}
+		if !mailbox.AddOnly || mailbox.Passes < 1 {
+			t.Errorf("the late mailbox is %+v", mailbox)
+		}
+	})
+	var look func()
+	look = func() { // when the final delta is ordered no other comes
+		s := b.status()
+		switch {
+		case s.has("the final delta of every mailbox is ordered"):
+			b.update(UpdateEnroll, "comes too late", EnrollInput{Import: "x", Chunk: 1, Of: 1, Rows: testRows("wave-02", "tim")})
+		case !s.State.Finished():
+			b.after(time.Minute, look)
+		}
+	}
+	b.after(70*time.Hour, look)
+	if err := b.run(); err != nil {
+		t.Fatal(err)
+	}
+	s := b.status()
+	if s.State != migration.Done || s.Totals.Finished != 2 || b.world.Accounts["zoe@contoso.com"].State != migration.Done {
+		t.Errorf("ended %s with %+v: %+v", s.State, s.Totals, b.world.Accounts)
+	}
+	if !slices.ContainsFunc(b.world.Calls, func(c string) bool { return c == "Notify announcement zoe@contoso.com" }) {
+		t.Error("the late user was not told")
+	}
+}
+
+func TestRowIsLeftOutBeforeItStarts(t *testing.T) {
+	b := newBench(t)
+	b.enroll(testRows("wave-01", "ada", "ben", "cleo"))
+	b.world.Refuse = func(activity, what string) error {
+		if activity == "MailboxesAnswer" && what != "ada@contoso.com" {
+			return fake.Problem(fake.NotYet, "")
+		}
+		return nil
+	}
+	b.after(time.Hour, func() {
+		b.SignalWorkflow(SignalExclude, RowOrder{Mailbox: "nobody@contoso.com", By: "Grace"})
+		b.SignalWorkflow(SignalExclude, RowOrder{Mailbox: "Ben@contoso.com"})
+		b.SignalWorkflow(SignalExclude, RowOrder{Mailbox: "Ben@contoso.com", By: "Grace", Reason: "left the company"})
+		b.SignalWorkflow(SignalExclude, RowOrder{Mailbox: "cleo@contoso.com", By: "Grace"})
+	})
+	b.after(4*time.Hour, func() {
+		b.world.Refuse = nil
+		s := b.status()
+		if s.Totals.Excluded != 2 || s.Gate == nil || !slices.Equal(s.Gate.Accepted, []string{"ben@contoso.com", "cleo@contoso.com"}) {
+			t.Errorf("totals %+v, gate %+v", s.Totals, s.Gate)
+		}
+		if !s.has("no list has nobody@contoso.com") || !s.has("who gives it") {
+			t.Errorf("audit %+v", s.Audit)
+		}
+		b.SignalWorkflow(SignalRestart, RowOrder{Mailbox: "cleo@contoso.com", By: "Grace", Reason: "she stays"})
+	})
+	b.after(6*time.Hour, func() {
+		if s := b.status(); s.Gate == nil || !slices.Equal(s.Gate.Accepted, []string{"ben@contoso.com"}) || s.Totals.Verified != 2 {
+			t.Errorf("taken back: totals %+v, gate %+v", s.Totals, s.Gate)
+		}
+	})
+	b.approve(7 * time.Hour)
+	b.after(11*time.Hour, func() { b.SignalWorkflow(SignalRestart, RowOrder{Mailbox: "ben@contoso.com", By: "Grace"}) })
+	b.after(14*time.Hour, func() {
+		value, err := b.QueryWorkflowByID(WaveID("contoso", "20261123-1", "wave-01"), QueryStatus)
+		var s WaveStatus
+		if err != nil || value.Get(&s) != nil {
+			t.Fatal(err)
+		}
+		if last := s.Audit[len(s.Audit)-1]; !strings.Contains(last.What, "the MX was changed") {
+			t.Errorf("the wave says last: %+v", last)
+		}
+		if m := s.Mailboxes[1]; m.State != migration.Excluded || m.Doing != "left out by Grace: left the company" {
+			t.Errorf("left out: %+v", m)
+		}
+	})
+	if err := b.run(); err != nil {
+		t.Fatal(err)
+	}
+	account := b.world.Accounts["ben@contoso.com"]
+	if account.State != migration.Excluded || account.Note != "left out by Grace: left the company" || b.world.Count("Copy ben") != 0 {
+		t.Errorf("archived %+v", account)
+	}
+}
+
+func TestMailboxComesBackByRestart(t *testing.T) {
+	b := newBench(t)
+	b.enroll(testRows("wave-01", "ada", "ben"))
+	for hour, order := range map[int]string{3: SignalExclude, 5: SignalRestart} {
+		b.after(time.Duration(hour)*time.Hour, func() {
+			b.SignalWorkflow(order, RowOrder{Mailbox: "ben@contoso.com", By: "Grace", Reason: "perhaps"})
+		})
+	}
+	b.after(4*time.Hour, func() {
+		if s := b.status(); s.Gate == nil || len(s.Gate.Accepted) != 1 || s.Totals.Excluded != 1 {
+			t.Errorf("left out: gate %+v, totals %+v", s.Gate, s.Totals)
+		}
+	})
+	b.after(7*time.Hour, func() {
+		if s := b.status(); s.Gate == nil || len(s.Gate.Accepted) != 0 || s.Totals.Excluded != 0 || s.Totals.Verified != 2 {
+			t.Errorf("taken back: gate %+v, totals %+v", s.Gate, s.Totals)
+		}
+	})
+	b.approve(8 * time.Hour)
+	if err := b.run(); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.world.Count("Copy ben"); n != 2 || b.world.Accounts["ben@contoso.com"].State != migration.Done {
+		t.Errorf("%d first copies, archived %+v", n, b.world.Accounts["ben@contoso.com"])
+	}
+}
+
+func TestRowMovesToAnotherWave(t *testing.T) {
+	b := newBench(t)
+	b.enroll(testRows("wave-01", "ada", "ben"), testRows("wave-02", "cleo"))
+	b.world.Refuse = func(activity, what string) error {
+		if activity == "OpenSources" && what == "ben@contoso.com" {
+			return fake.Problem("sign-in-refused", "the source says no")
+		}
+		return nil
+	}
+	b.after(time.Hour, func() {
+		b.update(UpdateEnroll, "ada@contoso.com can't go to another wave", EnrollInput{Import: "x", Chunk: 1, Of: 1, Rows: testRows("wave-02", "ada")})
+	})
+	b.staged(time.Hour+time.Minute, EnrollResult{Corrected: 1, Changes: []RowChange{{"ben@contoso.com", "wave"}}}, testRows("wave-02", "ben")...)
+	b.after(2*time.Hour-time.Minute, func() { b.world.Refuse = nil })
+	b.list(2*time.Hour, "second", testRows("wave-02", "ben"))
+	b.after(3*time.Hour, func() {
+		s := b.status()
+		if s.Waves[0].Totals.Mailboxes != 1 || s.Waves[1].Totals.Mailboxes != 2 || s.Totals.Mailboxes != 3 {
+			t.Errorf("waves %+v", s.Waves)
+		}
+	})
+	b.approve(6 * time.Hour)
+	if err := b.run(); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.world.Accounts["ben@contoso.com"]; got.State != migration.Done || got.Wave != "wave-02" {
+		t.Errorf("archived %+v", got)
+	}
+	if n := b.world.Count("Notify announcement ben"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
+func TestSourceIsLookedIntoAgainAfterACorrection(t *testing.T) {
+	b := newBench(t)
+	rows := testRows("wave-01", "ada")
+	b.enroll(rows)
+	refuses := true
+	b.world.Refuse = func(activity, _ string) error {
+		if refuses && (activity == "InspectSource" || activity == "OpenSources") {
+			return fake.Problem("sign-in-refused", "the source says no")
+		}
+		return nil
+	}
+	b.after(time.Hour, func() {
+		if s := b.status(); s.Steps[1].State != migration.Waiting {
+			t.Errorf("step 2 is %+v", s.Steps[1])
+		}
+		refuses = false
+	})
+	b.list(time.Hour+time.Minute, "second", rows)
+	b.approve(3 * time.Hour)
+	if err := b.run(); err != nil {
+		t.Fatal(err)
+	}
+	if s := b.status(); s.State != migration.Done {
+		t.Errorf("ended %s: %+v", s.State, s.Waiting)
+	}
+}
+
+// wide is a wave of its own with rows that haven't started.
+func wide(rows int, size int) *wave {
+	w := &wave{in: WaveInput{Name: "wave-01", Plan: testPlan()}}
+	for i := range rows {
+		m := migration.Mailbox{Address: fmt.Sprintf("user%03d@contoso.com", i), Endpoint: "old", Wave: "wave-01"}
+		m.DisplayName = strings.Repeat("x", size-len(encode(m))-len(`,"displayName":""`))
+		w.s.Rows = append(w.s.Rows, &row{Address: m.Address, Endpoint: "old", Mailbox: &m, State: migration.Running, Prints: printsOf(m)})
+	}
+	return w
+}
+
+const payloadLimit = 2 << 20
+
+func TestLargestWaveFitsIntoAPayload(t *testing.T) {
+	w := wide(waveRows, rowLimit)
+	rows := mailboxesOf(w.s.Rows)
+	if n := len(encode(rows[0])); n != rowLimit {
+		t.Fatalf("a row has %d bytes", n)
+	}
+	if n := len(encode(stageMessage{Import: strings.Repeat("f", 64), Chunk: 1, Rows: rows})); n >= payloadLimit {
+		t.Errorf("a stage message has %d bytes", n)
+	}
+	if n := len(encode(EnrollInput{Import: strings.Repeat("f", 64), Chunk: 1, Of: 1, Rows: rows})); n >= payloadLimit {
+		t.Errorf("an update has %d bytes", n)
+	}
+	if n := len(encode(movedMessage{w.s.Rows[:movedWindow]})); n >= payloadLimit {
+		t.Errorf("moved rows have %d bytes", n)
+	}
+	// A run begins with rows that all wait, an audit trail that is full, and a large plan.
+	for i, r := range w.s.Rows {
+		r.State, r.Note = migration.Waiting, strings.Repeat("n", 300)
+		r.Problem = &migration.Problem{Kind: "sign-in-refused", Text: strings.Repeat("t", 1000), Remedy: strings.Repeat("r", 500)}
+		r.Password = migration.Sealed(strings.Repeat("p", 200))
+		for range 2 {
+			w.s.Audit = addAudit(w.s.Audit, migration.AuditEntry{At: time.Unix(int64(i), 0), By: strings.Repeat("b", maxBy), What: strings.Repeat("w", maxText)})
+		}
+	}
+	w.in.Plan.Target.CA = strings.Repeat("c", 64<<10)
+	w.trim()
+	in := w.in
+	in.Carried = &w.s
+	if n := len(encode(in)); n >= payloadLimit {
+		t.Errorf("a new run begins with %d bytes", n)
+	}
+	if r := w.s.Rows[0]; r.Problem == nil || r.Problem.Text == "" || r.Mailbox == nil {
+		t.Error("a row was lost")
+	}
+}
+
+func TestWaveRefusesMoreRowsThanItCanCarry(t *testing.T) {
+	p := newPier(t)
+	w := wide(waveRows, rowLimit)
+	rows := mailboxesOf(w.s.Rows)
+	p.after(time.Second, func() {
+		p.SignalWorkflow(signalStage, stageMessage{Import: "list", Chunk: 1, Rows: rows})
+		p.SignalWorkflow(signalImport, importMessage{Import: "list", Commit: true})
+		for i := range rows {
+			rows[i].Language = "de"
+		}
+		p.SignalWorkflow(signalStage, stageMessage{Import: "second", Chunk: 1, Rows: rows})
+		p.SignalWorkflow(signalStage, stageMessage{Import: "third", Chunk: 1, Rows: rows[:20]})
+		p.SignalWorkflow(SignalAbort, Order{By: "Grace"})
+	})
+	if err := p.run(); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.verdicts) != 3 {
+		t.Fatalf("%d verdicts", len(p.verdicts))
+	}
+	if v := p.verdicts[1]; v.FaultCount != 1 || !strings.Contains(v.Faults[0], "enrol fewer at once") {
+		t.Errorf("all again: %+v", v.Faults)
+	}
+	if v := p.verdicts[2]; v.FaultCount != 0 || v.Corrected != 20 {
+		t.Errorf("some again: %+v", v)
+	}
+}
+
+// starts counts the children of a workflow whose start isn't confirmed yet.
+type starts struct {
+	interceptor.WorkerInterceptorBase
+	most, all int
+}
+
+func (s *starts) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+	inbound := &startsInbound{s: s}
+	inbound.Next = next
+	return inbound
+}
+
+type startsInbound struct {
+	interceptor.WorkflowInboundInterceptorBase
+	s *starts
+}
+
+func (i *startsInbound) Init(next interceptor.WorkflowOutboundInterceptor) error {
+	outbound := &startsOutbound{s: i.s}
+	outbound.Next = next
+	return i.Next.Init(outbound)
+}
+
+type startsOutbound struct {
+	interceptor.WorkflowOutboundInterceptorBase
+	s       *starts
+	pending []workflow.Future
+}
+
+func (o *startsOutbound) ExecuteChildWorkflow(ctx workflow.Context, name string, args ...any) workflow.ChildWorkflowFuture {
+	future := o.Next.ExecuteChildWorkflow(ctx, name, args...)
+	o.pending = append(slices.DeleteFunc(o.pending, workflow.Future.IsReady), future.GetChildWorkflowExecution())
+	o.s.all++
+	o.s.most = max(o.s.most, len(o.pending))
+	return future
+}
+
+func TestWaveStarts25AtATime(t *testing.T) {
+	p := newPier(t)
+	counted := &starts{}
+	p.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{counted}})
+	names := make([]string, 60)
+	for i := range names {
+		names[i] = fmt.Sprintf("user%02d", i)
+	}
+	p.life(testRows("wave-01", names...))
+	if err := p.run(); err != nil {
+		t.Fatal(err)
+	}
+	if counted.most != 25 || counted.all != 60 {
+		t.Errorf("%d mailboxes were started, %d at once", counted.all, counted.most)
+	}
+}
+
+func TestSharesNeverGoOverTheLimit(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		limit  int
+		claims []claim
+		want   []int
+	}{
+		{"the pilot alone has all", 10, []claim{{left: 50}, {}, {}}, []int{10, 0, 0}},
+		{"equal parts, and what is over", 10, []claim{{left: 50}, {left: 50}, {left: 50}}, []int{4, 3, 3}},
+		{"more waves than places", 2, []claim{{left: 5}, {left: 5}, {left: 5}}, []int{1, 1, 0}},
+		{"what one has no use for goes to the others", 10, []claim{{left: 1}, {left: 50}, {}}, []int{1, 9, 0}},
+		{"a new wave waits until the old one lets go", 10, []claim{{left: 50, held: 10}, {left: 50}}, []int{5, 0}},
+		{"and gets what is let go", 10, []claim{{left: 50, held: 7}, {left: 50}}, []int{5, 3}},
+		{"a limit that was lowered", 4, []claim{{left: 50, held: 6}, {left: 50, held: 4}}, []int{2, 2}},
+		{"nothing to copy", 10, []claim{{}, {held: 2}}, []int{0, 0}},
+	} {
+		if got := deal(c.limit, c.claims); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// TestSharesOverTime deals again and again while waves obey late, copy and end, and counts what could be under way.
+func TestSharesOverTime(t *testing.T) {
+	const limit = 7
+	tenant := &tenant{in: TenantInput{Plan: testPlan()}}
+	tenant.in.Plan.Endpoints[0].MailboxesAtOnce = limit
+	tenant.s.Waves = nil
+	left := []int{40, 3, 25, 60}
+	using := make([]int, len(left))
+	obeyed := make([]waveOrders, len(left))
+	for i := range left {
+		w := &tenantWave{Name: fmt.Sprint(i), Begun: true}
+		w.Report.Needs = []need{{Endpoint: "old", Left: left[i]}}
+		tenant.s.Waves = append(tenant.s.Waves, w)
+	}
+	random := uint32(1)
+	dice := func(n int) int {
+		random = random*1664525 + 1013904223
+		return int(random>>16) % n
+	}
+	for step := range 5000 {
+		i := dice(len(left))
+		w := tenant.s.Waves[i]
+		switch dice(4) {
+		case 0: // the tenant sends orders
+			o := waveOrders{Number: w.Told.Number + 1, Shares: tenant.shares(w)}
+			w.hold(o)
+			w.Told = o
+		case 1: // the wave obeys, and copies as much as it may
+			obeyed[i] = w.Told
+			using[i] = max(using[i], min(left[i], sharedOf(obeyed[i].Shares, "old")))
+		case 2: // a copy ends, another begins where it may
+			if using[i] > 0 {
+				using[i]--
+				left[i]--
+				using[i] = max(using[i], min(left[i], sharedOf(obeyed[i].Shares, "old")))
+			}
+		case 3: // it reports
+			w.Report = waveReport{Number: w.Report.Number + 1, Obeyed: obeyed[i].Number, Needs: []need{{Endpoint: "old", Left: left[i], Using: using[i]}}}
+			w.released()
+		}
+		sum := 0
+		for _, n := range using {
+			sum += n
+		}
+		if sum > limit {
+			t.Fatalf("step %d: %v are copied at once", step, using)
+		}
+	}
+	for i, n := range left {
+		if n != 0 {
+			t.Errorf("wave %d has %d mailboxes left: its share didn't move on", i, n)
+		}
+	}
+}
+
+func TestDeltasAreSpread(t *testing.T) {
+	const interval = migration.Duration(24 * time.Hour)
+	for _, n := range []int{2, 10, 500} {
+		var all []time.Duration
+		for slot := range n {
+			all = append(all, offset(interval, slot).D())
+		}
+		slices.Sort(all)
+		for i := range all {
+			next := interval.D()
+			if i+1 < n {
+				next = all[i+1]
+			}
+			if gap := next - all[i]; gap > 3*interval.D()/time.Duration(n) || gap < interval.D()/time.Duration(4*n) {
+				t.Errorf("%d mailboxes: %s between two deltas", n, gap)
+			}
+		}
+	}
+}
+
+func TestSteeringThatChangesNothingIsRefusedWithItsReason(t *testing.T) {
+	b := newBench(t)
+	b.enroll(testRows("wave-01", "ada"))
+	wave, mailbox := WaveID("contoso", "20261123-1", "wave-01"), MailboxID("contoso", "20261123-1", "ada@contoso.com")
+	give := func(at time.Duration, id, name string) {
+		b.after(at, func() {
+			if err := b.SignalWorkflowByID(id, name, Order{By: "Grace"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	at := 3 * time.Hour
+	for _, s := range []struct{ id, name string }{
+		{"contoso", SignalResume},
+		{wave, SignalResume},
+		{mailbox, SignalResume}, // not paused
+		{"contoso", SignalPause},
+		{"contoso", SignalPause},
+		{"contoso", SignalSyncNow},
+		{wave, SignalResume},
+		{mailbox, SignalResume},
+		{"contoso", SignalResume},
+		{wave, SignalPause},
+		{wave, SignalPause},
+		{wave, SignalSyncNow},
+		{mailbox, SignalResume},
+		{wave, SignalResume},
+		{mailbox, SignalPause},
+		{mailbox, SignalPause},
+		{mailbox, SignalSyncNow},
+		{mailbox, SignalResume},
+		{mailbox, SignalSyncNow},
+		{wave, SignalSyncNow},
+	} {
+		at += 10 * time.Minute
+		give(at, s.id, s.name)
+	}
+	said := func(audit []migration.AuditEntry) string {
+		var all []string
+		for _, a := range audit {
+			if a.By == "Grace" {
+				all = append(all, a.What)
+			}
+		}
+		return strings.Join(all, "\n")
+	}
+	b.after(at+time.Hour, func() {
+		var w WaveStatus
+		var m MailboxStatus
+		for id, into := range map[string]any{wave: &w, mailbox: &m} {
+			value, err := b.QueryWorkflowByID(id, QueryStatus)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := value.Get(into); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, c := range []struct{ got, want string }{
+			{said(b.status().Audit), "resume was ignored: the migration is not paused; a wave or a mailbox that was paused by itself is resumed by itself\n" +
+				"paused\npause was ignored: the migration is paused already\nsync-now was ignored: the migration is paused; resume it first\nresumed"},
+			{said(w.Audit), "resume was ignored: the wave is not paused\nresume was ignored: the whole tenant is paused; resume that\npaused\n" +
+				"pause was ignored: the wave is paused already\nsync-now was ignored: the wave is paused; resume it first\nresumed\n" +
+				"asked for a delta of every mailbox at once"},
+			{said(m.Audit), "resume was ignored: the mailbox is not paused\nresume was ignored: its wave or the whole tenant is paused; resume that\n" +
+				"resume was ignored: its wave or the whole tenant is paused; resume that\npaused\npause was ignored: the mailbox is paused already\n" +
+				"sync-now was ignored: the mailbox is paused; resume it first\nresumed\nasked for a delta at once"},
+		} {
+			if c.got != c.want {
+				t.Errorf("said\n%s\nwant\n%s", c.got, c.want)
+			}
+		}
+		b.SignalWorkflow(SignalAbort, Order{By: "Boss"})
+	})
+	if err := b.run(); err != nil {
+		t.Fatal(err)
+	}
+}

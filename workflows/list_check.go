@@ -1,0 +1,164 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+const (
+	// waveRows is how many mailboxes a wave takes; chunkRows how many one update brings.
+	waveRows  = 500
+	chunkRows = 500
+	// rowLimit is the longest row, in bytes of JSON.
+	rowLimit = 2 << 10
+	// namedReasons is how many reasons a refusal names.
+	namedReasons = 50
+)
+
+// mayEnroll refuses a chunk whole, with the reasons of every row that is wrong.
+func (t *tenant) mayEnroll(in EnrollInput) error {
+	if err := t.closed(); err != nil {
+		return err
+	}
+	if in.Import == "" || in.Of < 1 || in.Chunk < 1 || in.Chunk > in.Of {
+		return fmt.Errorf("chunk %d of %d of the import %q: chunks are numbered from 1, and the import needs a name", in.Chunk, in.Of, in.Import)
+	}
+	if i := t.imported(in.Import); i != nil {
+		switch {
+		case i.Committed, slices.Contains(i.Chunks, in.Chunk):
+			return nil // repeated: it changes nothing
+		case i.Of != in.Of:
+			return fmt.Errorf("the import has %d chunks, not %d; discard it first", i.Of, in.Of)
+		}
+	}
+	if n := len(in.Rows); n < 1 || n > chunkRows {
+		return fmt.Errorf("a chunk has 1 to %d rows, not %d", chunkRows, n)
+	}
+	reasons := t.faults(in.Rows)
+	return refusal(reasons, len(reasons))
+}
+
+// refusal names the first of so many reasons why rows can't be taken; nil if there are none.
+func refusal(reasons []string, count int) error {
+	if count == 0 {
+		return nil
+	}
+	named := reasons[:min(len(reasons), namedReasons)]
+	more := ""
+	if count > len(named) {
+		more = "; and more"
+	}
+	return fmt.Errorf("%d rows are refused: %s%s", count, strings.Join(named, "; "), more)
+}
+
+// closed is why no list can be taken in any more.
+func (t *tenant) closed() error {
+	switch {
+	case t.s.Aborted != nil:
+		return fmt.Errorf("the migration was aborted by %s", t.s.Aborted.By)
+	case t.s.Rollback != nil:
+		return fmt.Errorf("the MX is being set back, as %s ordered; no list is taken in any more", t.s.Rollback.By)
+	case t.s.Closing:
+		return errors.New("the migration is being closed; launch the mailboxes again when it has ended")
+	}
+	return nil
+}
+
+// closedToNew is why no mailbox can be added any more, though those that are there can be corrected.
+func (t *tenant) closedToNew() error {
+	if t.s.Finish {
+		return errors.New("comes too late: the final delta of all is ordered; launch it again when this migration has ended")
+	}
+	return nil
+}
+
+// faults are what is wrong with rows of one chunk, as far as it can be seen without their waves.
+func (t *tenant) faults(rows []migration.Mailbox) []string {
+	var reasons []string
+	refuse := func(m migration.Mailbox, why string, args ...any) {
+		reasons = append(reasons, m.Address+" "+fmt.Sprintf(why, args...))
+	}
+	wave := rows[0].Wave
+	at := t.waveAt(wave)
+	var seen ledger
+	coming := 0
+	for _, m := range rows {
+		if m.Wave != wave {
+			refuse(m, "is in wave %q, and the chunk's first row is in %q; a chunk is for one wave", m.Wave, wave)
+		}
+		if !slices.Contains(t.in.Plan.Domains, m.Domain()) {
+			refuse(m, "is in none of the plan's domains")
+		}
+		if _, known := t.in.Plan.Endpoint(m.Endpoint); !known {
+			refuse(m, "names the endpoint %q, which the plan doesn't have", m.Endpoint)
+		}
+		if data := encode(m); len(data) > rowLimit {
+			refuse(m, "is a row of %d bytes; at most %d can be taken", len(data), rowLimit)
+		}
+		if _, twice := seen.wave(m.Address); twice {
+			refuse(m, "is in the list twice")
+		}
+		seen.add(m.Address, 0)
+		if t.staged(m.Address) {
+			refuse(m, "is staged already, and that list isn't committed yet")
+		}
+		have, known := t.s.Ledger.wave(m.Address)
+		if err := t.closedToNew(); err != nil && (!known || have != at) {
+			refuse(m, "%s", err)
+		}
+		if !known || have != at {
+			coming++
+		}
+	}
+	switch {
+	case at < 0:
+		reasons = append(reasons, fmt.Sprintf("the plan has no wave %q", wave))
+	case t.s.Waves[at].Rows+t.s.Waves[at].Staged+coming > waveRows:
+		reasons = append(reasons, fmt.Sprintf("wave %q would have more than %d mailboxes", wave, waveRows))
+	}
+	return reasons
+}
+
+// waveAt is the place of a wave, negative if there is none.
+func (t *tenant) waveAt(name string) int {
+	return slices.IndexFunc(t.s.Waves, func(w *tenantWave) bool { return w.Name == name })
+}
+
+// staged reports whether a list that isn't committed brings the address to a wave.
+func (t *tenant) staged(address string) bool {
+	return slices.ContainsFunc(t.s.Imports, func(i *importState) bool {
+		_, staged := i.Staged.wave(address)
+		return staged
+	})
+}
+
+// mayCommit refuses to commit what isn't wholly staged.
+func (t *tenant) mayCommit(in EnrollCommitInput) error {
+	i := t.imported(in.Import)
+	switch {
+	case i == nil:
+		return fmt.Errorf("nothing is staged of the import %q", in.Import)
+	case i.Rows != in.Rows:
+		return fmt.Errorf("%d rows of the import are staged, not %d", i.Rows, in.Rows)
+	case i.Committed:
+		return nil
+	case len(i.Chunks) != i.Of:
+		return fmt.Errorf("%d of the import's %d chunks are staged", len(i.Chunks), i.Of)
+	}
+	if err := t.closedToNew(); err != nil && i.New > 0 {
+		return fmt.Errorf("a new mailbox %w", err)
+	}
+	return t.closed()
+}
+
+// mayDiscard refuses to discard what is real.
+func (t *tenant) mayDiscard(in EnrollCommitInput) error {
+	if i := t.imported(in.Import); i != nil && i.Committed {
+		return fmt.Errorf("the import %q is committed; its mailboxes can be left out one by one", in.Import)
+	}
+	return nil
+}

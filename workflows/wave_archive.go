@@ -1,0 +1,47 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mailferry/mailferry/activities"
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+// mustArchive reports whether every mailbox has ended, so that the wave can write what is left to write and end.
+func (w *wave) mustArchive() bool {
+	if w.s.Archived || w.s.Problem != nil || w.starting || !w.s.Orders.Close && w.aborting() == nil {
+		return false
+	}
+	for _, r := range w.s.Rows {
+		if r.started() && !r.Lost && !r.ended() {
+			return false
+		}
+	}
+	return true
+}
+
+// archive writes the accounts of those that never had a mailbox of their own, or whose mailbox ended without one.
+func (w *wave) archive(ctx workflow.Context) {
+	for _, r := range w.s.Rows {
+		if r.ended() {
+			continue
+		}
+		account := migration.MailboxAccount{
+			Address: r.Address, Wave: w.in.Name, State: r.State, Account: r.Report.Account, RefusalCount: r.Report.RefusalCount,
+			Passes: r.Report.Passes, Problem: r.Problem, Note: r.Note,
+		}
+		if w.aborting() != nil && !r.out() && !r.Lost {
+			account.State = migration.Aborted
+		}
+		in := activities.ArchiveAccountInput{Scope: w.scope, Archive: w.in.Plan.Archive, Account: account}
+		options := w.light(ctx, usual, "archive the account of "+r.Address)
+		if err := workflow.ExecuteActivity(options, a.ArchiveAccount, in).Get(ctx, nil); err != nil {
+			w.s.Problem, w.s.Since = problemOf(err), w.now()
+			w.tell()
+			return
+		}
+		r.Archived = true
+	}
+	w.s.Archived = true
+	w.tell()
+}
