@@ -123,8 +123,8 @@ type row struct {
 	// Password is the sealed first password of a user that was created.
 	Password migration.Sealed `json:"password,omitempty"`
 	// Handed is who was given it, nil if nobody was.
-	Handed   *Handed              `json:"handed,omitempty"`
-	User     migration.UserResult `json:"user,omitzero"`
+	Handed *Handed              `json:"handed,omitempty"`
+	User   migration.UserResult `json:"user,omitzero"`
 	// Announced and Reminded say that its user was told, which happens once.
 	Announced bool  `json:"announced,omitempty"`
 	Reminded  bool  `json:"reminded,omitempty"`
