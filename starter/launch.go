@@ -46,18 +46,22 @@ from variables and files must be there.`,
 
 func (s *starter) launch() *cobra.Command {
 	var f files
-	var asJSON bool
+	var asJSON, yes bool
 	cmd := &cobra.Command{
 		Use:     "launch --plan FILE --csv FILE",
 		GroupID: "begin",
-		Short:   "launch a migration, or go on with a launch that was cut short",
+		Short:   "launch a migration, go on with a launch that was cut short, or add and correct mailboxes",
 		Long: `Launch the migration of one tenant: check the plan and the list of mailboxes, seal their secrets to
 the workers' key, start the tenant's workflow and hand it the mailboxes. Everything else is done by
 the workers, for days or weeks; this command may end, and this machine may be switched off.
 
 It needs a Temporal server with Mailferry's search attributes, and a running worker. When it is cut
-short, the same command goes on where it stood. A tenant that runs already with another plan or
-another list is left alone, and what runs is named. No user, record or message is touched twice.
+short, the same command goes on where it stood. No user, record or message is touched twice.
+
+To a tenant that runs already the list adds the mailboxes that are new, and corrects those whose rows
+are otherwise than before: it says how many first, and asks. It may have only those rows; what it
+doesn't have stays as it is. A password is taken where the sign-in was refused or something else of the
+row is corrected. A tenant that runs with another plan is left alone, and what runs is named.
 
 The MX record is changed only after a person approved it (starter approve).`,
 		Example: `  starter launch --plan plan.yaml --csv mailboxes.csv
@@ -81,7 +85,15 @@ The MX record is changed only after a person approved it (starter approve).`,
 				if err := operator.Check(cmd.Context(), l.client, l.namespace, p); err != nil {
 					return err
 				}
-				launched, err := l.Launch(cmd.Context(), p, rows)
+				launched, err := l.LaunchAsking(cmd.Context(), p, rows, func(c operator.Change) error {
+					if !asJSON {
+						fmt.Fprintln(out)
+						if err := show.Change(out, c, s.look(out)); err != nil {
+							return err
+						}
+					}
+					return confirm(cmd, yes, "yes", fmt.Sprintf("Change the migration of %s so?", c.Tenant))
+				})
 				if err != nil {
 					return err
 				}
@@ -95,6 +107,7 @@ The MX record is changed only after a person approved it (starter approve).`,
 	}
 	f.flags(cmd)
 	cmd.Flags().StringVar(&f.acknowledge, "acknowledge", "", "the code by which warnings about the list are acknowledged")
+	cmd.Flags().BoolVar(&yes, "yes", false, "don't ask before a migration that runs is changed")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print what came of it as JSON, and nothing else")
 	return cmd
 }
@@ -103,6 +116,8 @@ The MX record is changed only after a person approved it (starter approve).`,
 func (s *starter) launched(l operator.Launched) string {
 	what := fmt.Sprintf("launched %s, launch %s, with all of its %d mailboxes", l.Tenant, l.Launch, l.Mailboxes)
 	switch {
+	case l.New+l.Corrected > 0:
+		what = fmt.Sprintf("%s, launch %s, has taken the list in: %d new, %d corrected, %d as they were", l.Tenant, l.Launch, l.New, l.Corrected, l.Same)
 	case l.Unchanged:
 		what = fmt.Sprintf("%s runs already with this plan and this list, launch %s: nothing changed", l.Tenant, l.Launch)
 	case l.Continued:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailferry/mailferry/internal/operator"
 	"github.com/mailferry/mailferry/workflows"
 )
 
@@ -71,20 +72,28 @@ func (s *starter) give(cmd *cobra.Command, tenant, wave, mailbox string, who sig
 }
 
 func (s *starter) exclude() *cobra.Command {
-	return s.mailboxCommand("exclude", "leaving out", "leave a mailbox out of the migration", `Leave a mailbox out that has begun to copy. What was copied of it stays. At the gate it is listed, by
-name, among the mailboxes that are accepted as they are. One that hasn't begun is left out where it
-waits, by skip-step.`, `  starter exclude contoso old-scanner@contoso.com --reason "the device is gone"`,
-		func(l link, ctx context.Context, id string, o workflows.Order) error { return l.Exclude(ctx, id, o) })
+	return s.mailboxCommand("exclude", "leaving out", "leave a mailbox out of the migration", `Leave a mailbox out, whether or not it has begun to copy. What was copied of it stays. At the gate it is
+listed, by name, among the mailboxes that are accepted as they are. Until the MX change restart takes it
+back in.`, `  starter exclude contoso old-scanner@contoso.com --reason "the device is gone"`,
+		func(l link, ctx context.Context, h operator.Holder, o workflows.Order) error {
+			return l.Exclude(ctx, h, o)
+		})
 }
 
 func (s *starter) restart() *cobra.Command {
-	return s.mailboxCommand("restart", "restarting", "have a mailbox begin again", `Have a mailbox begin again: what is at both sides is matched anew, and only what is missing is copied.`,
+	return s.mailboxCommand("restart", "restarting", "have a mailbox begin again", `Have a mailbox begin again: what is at both sides is matched anew, and only what is missing is copied.
+One that is in the midst of a pass is paused first. Until the MX change it also takes back in a mailbox
+that was left out.`,
 		`  starter restart contoso ada@contoso.com --reason "her source account was replaced"`,
-		func(l link, ctx context.Context, id string, o workflows.Order) error { return l.Restart(ctx, id, o) })
+		func(l link, ctx context.Context, h operator.Holder, o workflows.Order) error {
+			return l.Restart(ctx, h, o)
+		})
 }
 
 // mailboxCommand makes a command that gives an order to one mailbox.
-func (s *starter) mailboxCommand(name, doing, short, long, example string, give order) *cobra.Command {
+func (s *starter) mailboxCommand(name, doing, short, long, example string,
+	give func(l link, ctx context.Context, h operator.Holder, o workflows.Order) error,
+) *cobra.Command {
 	var who signature
 	cmd := &cobra.Command{
 		Use:     name + " TENANT ADDRESS",
@@ -94,7 +103,20 @@ func (s *starter) mailboxCommand(name, doing, short, long, example string, give 
 		Example: example,
 		Args:    func(_ *cobra.Command, args []string) error { return arguments(args, "TENANT", "ADDRESS") },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.give(cmd, args[0], "", args[1], who, doing, give)
+			by, err := who.name()
+			if err != nil {
+				return err
+			}
+			return s.with(cmd, func(l link) error {
+				holder, err := l.Holder(cmd.Context(), args[0], args[1])
+				if err != nil {
+					return err
+				}
+				signal := told{args[0], holder.ID, name, by, fmt.Sprintf("%s %s, by %s", doing, strings.ToLower(args[1]), by)}
+				return s.tell(cmd, l, signal, func() error {
+					return give(l, cmd.Context(), holder, workflows.Order{By: by, Reason: who.reason})
+				})
+			})
 		},
 	}
 	who.flags(cmd, "reason", "why; recorded and shown")

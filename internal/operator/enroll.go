@@ -66,17 +66,47 @@ func chunks(plan migration.Plan, rows []migration.Mailbox) ([]batch, error) {
 	return all, nil
 }
 
-// enroll stages the chunks one after another and commits them.
-func (o *Operator) enroll(ctx context.Context, tenant, list string, batches []batch, rows int) error {
-	for i, b := range batches {
-		var result workflows.EnrollResult
-		in := workflows.EnrollInput{Import: list, Chunk: i + 1, Of: len(batches), Rows: b.rows}
-		if err := o.update(ctx, enrollTimeout, tenant, workflows.UpdateEnroll, in, &result); err != nil {
-			return explainEnroll(tenant, err)
+// list is a list of mailboxes on its way to a tenant.
+type list struct {
+	tenant string
+	// name is the import's.
+	name    string
+	batches []batch
+	rows    int
+}
+
+// enroll stages a tenant's first list and commits it.
+func (o *Operator) enroll(ctx context.Context, l list) error {
+	if _, err := o.stage(ctx, l); err != nil {
+		return err
+	}
+	return o.commit(ctx, l)
+}
+
+// stage hands the chunks in, one after another, and returns what they would change. A list that is refused leaves
+// nothing behind.
+func (o *Operator) stage(ctx context.Context, l list) (workflows.EnrollResult, error) {
+	var result workflows.EnrollResult
+	for i, b := range l.batches {
+		in := workflows.EnrollInput{Import: l.name, Chunk: i + 1, Of: len(l.batches), Rows: b.rows}
+		if err := o.update(ctx, enrollTimeout, l.tenant, workflows.UpdateEnroll, in, &result); err != nil {
+			if IsKind(err, Refused) && i > 0 {
+				err = errors.Join(err, o.discard(ctx, l.tenant, l.name))
+			}
+			return result, explainEnroll(l.tenant, err)
 		}
 	}
-	in := workflows.EnrollCommitInput{Import: list, Rows: rows}
-	return explainEnroll(tenant, o.update(ctx, enrollTimeout, tenant, workflows.UpdateEnrollCommit, in, nil))
+	return result, nil
+}
+
+func (o *Operator) commit(ctx context.Context, l list) error {
+	in := workflows.EnrollCommitInput{Import: l.name, Rows: l.rows}
+	return explainEnroll(l.tenant, o.update(ctx, enrollTimeout, l.tenant, workflows.UpdateEnrollCommit, in, nil))
+}
+
+// discard drops what is staged of a list.
+func (o *Operator) discard(ctx context.Context, tenant, name string) error {
+	return explainEnroll(tenant, o.update(ctx, enrollTimeout, tenant, workflows.UpdateEnrollDiscard, workflows.EnrollCommitInput{Import: name}, nil))
 }
 
 func explainEnroll(tenant string, err error) error {
@@ -84,7 +114,7 @@ func explainEnroll(tenant string, err error) error {
 	if errors.As(err, &e) {
 		switch e.Kind {
 		case NoWorker:
-			e.Text = fmt.Sprintf("%s is started, but its list of mailboxes is not taken in: %s", tenant, e.Text)
+			e.Text = fmt.Sprintf("%s is started, but the list of mailboxes is not taken in: %s", tenant, e.Text)
 			e.Hints = append(e.Hints, "then launch the same plan and the same list again: it goes on where it stood")
 		case Refused:
 			e.Text = "the list of mailboxes is refused: " + e.Text

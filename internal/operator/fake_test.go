@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/workflows"
 )
 
 // fake is a Temporal server as far as an Operator sees it: one run for each ID, whose answers a test sets.
@@ -94,9 +96,12 @@ func (f *fake) SignalWorkflow(_ context.Context, id, _, name string, payload any
 	return nil
 }
 
-func (f *fake) QueryWorkflow(_ context.Context, id, _, _ string, _ ...any) (converter.EncodedValue, error) {
+func (f *fake) QueryWorkflow(_ context.Context, id, _, kind string, args ...any) (converter.EncodedValue, error) {
 	if !f.workers {
 		return nil, serviceerror.NewFailedPrecondition("no poller seen for task queue recently, worker may be down")
+	}
+	if kind != workflows.QueryStatus {
+		id += fmt.Sprint("?", kind, args)
 	}
 	answer, ok := f.answers[id]
 	if !ok {

@@ -25,19 +25,31 @@ type Launched struct {
 	Launch    string `json:"launch"`
 	RunID     string `json:"runId"`
 	Mailboxes int    `json:"mailboxes"`
-	// Continued means that the migration ran already: an earlier launch of the same plan and list had been cut short.
+	// Continued means that the migration ran already.
 	Continued bool `json:"continued,omitempty"`
-	// Unchanged means that it ran already with its whole list, so that there was nothing to do.
+	// Unchanged means that it ran already with everything that the list has, so that there was nothing to do.
 	Unchanged bool `json:"unchanged,omitempty"`
+	// New, Corrected and Same are what the list changed in a migration that had its first list already.
+	New       int `json:"new,omitempty"`
+	Corrected int `json:"corrected,omitempty"`
+	Same      int `json:"same,omitempty"`
 }
 
 // Launch starts the tenant's migration and hands it its mailboxes. It may die anywhere: called again with the same
-// plan and the same rows it goes on. A tenant that runs with another plan or list is refused with an error of kind
-// Running that says what runs. A tenant whose last migration has ended gets a new launch, with a number of its own.
+// plan and the same rows it goes on. To a migration that runs already the list adds what is new and corrects what is
+// otherwise; it removes nothing, and what it repeats changes nothing. A tenant that runs with another plan is refused
+// with an error of kind Running that says what runs. A tenant whose last migration has ended gets a new launch, with a
+// number of its own.
 //
 // A worker must be running for the list to be taken in; without one the error is of kind NoWorker, and the same call
 // goes on later.
 func (o *Operator) Launch(ctx context.Context, plan migration.Plan, rows []migration.Mailbox) (Launched, error) {
+	return o.LaunchAsking(ctx, plan, rows, func(Change) error { return nil })
+}
+
+// LaunchAsking is [Operator.Launch] that asks before it changes a migration which runs already: an error of ask is
+// returned, and nothing has changed.
+func (o *Operator) LaunchAsking(ctx context.Context, plan migration.Plan, rows []migration.Mailbox, ask func(Change) error) (Launched, error) {
 	batches, err := chunks(plan, rows)
 	if err != nil {
 		return Launched{}, err
@@ -54,14 +66,20 @@ func (o *Operator) Launch(ctx context.Context, plan migration.Plan, rows []migra
 		return Launched{}, err
 	}
 	launched := Launched{Tenant: plan.Tenant, Launch: e.record.Launch, RunID: e.runID, Mailboxes: len(rows), Continued: continued}
-	if continued && e.enrolled() {
-		launched.Unchanged = true
-		return launched, nil
+	list := list{plan.Tenant, rec.Import, batches, len(rows)}
+	switch {
+	case !continued || !e.enrolled() && e.record.Import == rec.Import:
+		return launched, o.enroll(ctx, list)
+	case !e.enrolled(): // another list was cut short, and this one takes its place
+		if err := o.discard(ctx, plan.Tenant, e.record.Import); err != nil {
+			return launched, err
+		}
+		return launched, o.enroll(ctx, list)
 	}
-	return launched, o.enroll(ctx, plan.Tenant, rec.Import, batches, len(rows))
+	return o.amend(ctx, list, launched, ask)
 }
 
-// start starts the tenant, or finds it running with the same plan and list.
+// start starts the tenant, or finds it running with the same plan.
 func (o *Operator) start(ctx context.Context, plan migration.Plan, rec record, batches []batch) (_ execution, continued bool, _ error) {
 	last, err := o.describe(ctx, plan.Tenant)
 	if err != nil && !isNotFound(err) {
@@ -147,19 +165,14 @@ func cut(text string, limit int) string {
 	return strings.ToValidUTF8(text[:limit-len("…")], "") + "…"
 }
 
-// sameOrRefuse accepts a running tenant only for the plan and the list that it was launched with.
+// sameOrRefuse accepts a running tenant only for the plan that it was launched with.
 func sameOrRefuse(tenant string, e execution, rec record) error {
-	if e.record.Import == rec.Import && e.record.Plan == rec.Plan {
+	if e.record.Plan == rec.Plan {
 		return nil
 	}
-	what := "another list of mailboxes"
-	switch {
-	case e.record.Import == "":
-		what = "a plan and a list that it keeps no record of"
-	case e.record.Import == rec.Import:
-		what = "another plan"
-	case e.record.Plan != rec.Plan:
-		what = "another plan and another list of mailboxes"
+	what := "another plan"
+	if e.record.Plan == "" {
+		what = "a plan that it keeps no record of"
 	}
 	text := fmt.Sprintf("%s is running already, with %s: launch %s of %s, %d mailboxes, started %s", tenant, what,
 		e.record.Launch, e.record.Organisation, e.record.Rows, e.record.Started.UTC().Format("2006-01-02 15:04 UTC"))

@@ -31,6 +31,11 @@ func operatorOf(f *fake) *Operator {
 // accept takes every chunk in.
 func accept(client.UpdateWorkflowOptions) (any, error) { return workflows.EnrollResult{}, nil }
 
+// unchanged has three rows change nothing.
+func unchanged(client.UpdateWorkflowOptions) (any, error) {
+	return workflows.EnrollResult{Staged: 3, Unchanged: 3}, nil
+}
+
 func TestLaunch(t *testing.T) {
 	f := newFake()
 	f.update = accept
@@ -97,19 +102,23 @@ func TestLaunchAgain(t *testing.T) {
 			want: Launched{Tenant: "contoso", Launch: "20261123-4", RunID: "run-of-contoso", Mailboxes: 3, Continued: true},
 		},
 		{
-			name: "complete", state: isRunning, enrolled: true,
-			want: Launched{Tenant: "contoso", Launch: "20261123-4", RunID: "run-of-contoso", Mailboxes: 3, Continued: true, Unchanged: true},
+			name: "complete", state: isRunning, enrolled: true, updates: 3,
+			want: Launched{Tenant: "contoso", Launch: "20261123-4", RunID: "run-of-contoso", Mailboxes: 3, Continued: true, Unchanged: true, Same: 3},
 		},
 		{
 			name: "ended", state: isDone, enrolled: true, updates: 3,
 			want: Launched{Tenant: "contoso", Launch: "20261123-5", RunID: "run-of-contoso", Mailboxes: 3},
 		},
 		{name: "another plan", state: isRunning, change: otherPlan, refused: "with another plan: launch 20261123-4 of Contoso Ltd, 3 mailboxes, started 2026-11-23 09:00 UTC, at step 7 (Migrate and verify)"},
-		{name: "another list", state: isRunning, change: otherRows, refused: "with another list of mailboxes: "},
+		{
+			name: "another list, the first was cut short", state: isRunning, change: otherRows, updates: 4, // it is discarded first
+			want: Launched{Tenant: "contoso", Launch: "20261123-4", RunID: "run-of-contoso", Mailboxes: 2, Continued: true},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFake()
-			f.update = accept
+			f.update = unchanged
+			f.answers["contoso"] = workflows.Status{Lists: 1}
 			launchedBefore(t, f, test.state, test.enrolled)
 			// The same files, read again, give other sealed secrets.
 			plan, rows := contoso("mfbox1:a:second")
@@ -141,7 +150,7 @@ func TestLaunchWithoutWorker(t *testing.T) {
 	f.workers = false
 	plan, rows := contoso("")
 	_, err := operatorOf(f).Launch(t.Context(), plan, rows)
-	if !IsKind(err, NoWorker) || !strings.Contains(err.Error(), "contoso is started, but its list of mailboxes is not taken in: no worker is running") {
+	if !IsKind(err, NoWorker) || !strings.Contains(err.Error(), "contoso is started, but the list of mailboxes is not taken in: no worker is running") {
 		t.Errorf("error %v", err)
 	}
 }

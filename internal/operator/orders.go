@@ -71,8 +71,8 @@ func (o *Operator) SkipStep(ctx context.Context, tenant string, order workflows.
 	return o.signal(ctx, tenant, workflows.SignalSkip, order)
 }
 
-// Abort stops the migration before the MX change, and everything stays as it is. After the change the workflow ignores
-// it, and its status says how to go back.
+// Abort stops the migration before the MX change, and everything stays as it is. After it the records are set back first,
+// and a second abort stops everything.
 func (o *Operator) Abort(ctx context.Context, id string, order workflows.Order) error {
 	return o.order(ctx, id, workflows.SignalAbort, order)
 }
@@ -92,14 +92,22 @@ func (o *Operator) SyncNow(ctx context.Context, id string, order workflows.Order
 	return o.order(ctx, id, workflows.SignalSyncNow, order)
 }
 
-// Exclude leaves a mailbox out from here on, by its workflow ID. It must then be accepted at the gate, by name.
-func (o *Operator) Exclude(ctx context.Context, id string, order workflows.Order) error {
-	return o.order(ctx, id, workflows.SignalExclude, order)
+// Exclude leaves a mailbox out from here on. It must then be accepted at the gate, by name.
+func (o *Operator) Exclude(ctx context.Context, h Holder, order workflows.Order) error {
+	return o.rowOrder(ctx, h, workflows.SignalExclude, order)
 }
 
-// Restart has a mailbox begin again by matching what is at both sides, by its workflow ID.
-func (o *Operator) Restart(ctx context.Context, id string, order workflows.Order) error {
-	return o.order(ctx, id, workflows.SignalRestart, order)
+// Restart has a mailbox begin again by matching what is at both sides; before the MX change it takes back that a mailbox
+// is left out.
+func (o *Operator) Restart(ctx context.Context, h Holder, order workflows.Order) error {
+	return o.rowOrder(ctx, h, workflows.SignalRestart, order)
+}
+
+func (o *Operator) rowOrder(ctx context.Context, h Holder, name string, order workflows.Order) error {
+	if err := signed(order.By); err != nil {
+		return err
+	}
+	return o.signal(ctx, h.ID, name, h.payload(order))
 }
 
 func (o *Operator) order(ctx context.Context, id, name string, order workflows.Order) error {

@@ -171,8 +171,8 @@ func TestOrders(t *testing.T) {
 		workflows.SignalPause:   func() error { return o.Pause(ctx, "contoso", by) },
 		workflows.SignalResume:  func() error { return o.Resume(ctx, "contoso", by) },
 		workflows.SignalSyncNow: func() error { return o.SyncNow(ctx, "contoso", by) },
-		workflows.SignalExclude: func() error { return o.Exclude(ctx, "contoso", by) },
-		workflows.SignalRestart: func() error { return o.Restart(ctx, "contoso", by) },
+		workflows.SignalExclude: func() error { return o.Exclude(ctx, Holder{ID: "contoso"}, by) },
+		workflows.SignalRestart: func() error { return o.Restart(ctx, Holder{ID: "contoso"}, by) },
 	} {
 		f.signals = nil
 		if err := give(); err != nil {

@@ -96,8 +96,13 @@ func TestLife(t *testing.T) {
 	if launched, err = w.Launch(ctx, plan("contoso"), rows); err != nil || !launched.Unchanged {
 		t.Errorf("launched once more %+v, %v", launched, err)
 	}
-	if _, err := w.Launch(ctx, plan("contoso"), rows[:1]); !operator.IsKind(err, operator.Running) || !strings.Contains(err.Error(), launched.Launch) {
-		t.Errorf("another list: %v", err)
+	if again, err := w.Launch(ctx, plan("contoso"), rows[:1]); err != nil || !again.Unchanged || again.Same != 1 {
+		t.Errorf("a part of the list: %+v, %v", again, err)
+	}
+	other := plan("contoso")
+	other.Organisation = "Fabrikam"
+	if _, err := w.Launch(ctx, other, rows); !operator.IsKind(err, operator.Running) || !strings.Contains(err.Error(), launched.Launch) {
+		t.Errorf("another plan: %v", err)
 	}
 
 	// At the gate.

@@ -111,6 +111,13 @@ func TestCommandLine(t *testing.T) {
 	c.want(stdout, `^pilot +2 +the pilot`, `^launched contoso, launch \d{8}-1, with all of its 2 mailboxes$`, `starter status contoso --watch$`)
 	stdout, _ = c.run(0, launch...)
 	c.want(stdout, `^contoso runs already with this plan and this list, launch \d{8}-1: nothing changed$`)
+	c.write("late.csv", "EmailAddress,UserName,Password\nbob@contoso.com,bob,second-p4ssword\neve@contoso.com,eve,third-p4ssword\n")
+	late := []string{"launch", "--plan", "plan.yaml", "--csv", "late.csv"}
+	stdout, stderr = c.run(1, late...)
+	c.want(stdout, `^contoso runs already, launch \d{8}-1. This list changes: 1 new, 0 corrected, 1 as they were$`, `^eve@contoso.com +new$`)
+	c.want(stderr, `^error: not done without a confirmation$`, `^hint: confirm it with --yes$`)
+	stdout, _ = c.run(0, append(late, "--yes")...)
+	c.want(stdout, `^contoso, launch \d{8}-1, has taken the list in: 1 new, 0 corrected, 1 as they were$`)
 
 	stdout, _ = c.run(3, "status", "contoso")
 	c.want(stdout, `^ 5  List of mailboxes +✓ done$`, `^The MX change has waited for approval`, `^  Approve:  starter approve contoso --digest 4f1d$`)
@@ -136,7 +143,7 @@ func TestCommandLine(t *testing.T) {
 	_, stderr = c.run(1, "skip-step", "contoso", "10", "--by", "grace")
 	c.want(stderr, `^error: step 10 \(Verify routing\) cannot be skipped for a whole tenant`)
 	_, stderr = c.run(1, "exclude", "contoso", "nobody@contoso.com", "--by", "grace")
-	c.want(stderr, `^error: contoso has no mailbox "nobody@contoso.com" that has begun to copy$`)
+	c.want(stderr, `^error: contoso has no mailbox "nobody@contoso.com"$`)
 
 	// Watched from one terminal, approved from another.
 	watched := make(chan string)

@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"fmt"
+	"slices"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -24,13 +25,27 @@ func tenant(ctx workflow.Context, in workflows.TenantInput) error {
 	if err := workflow.SetQueryHandler(ctx, workflows.QueryStatus, func() (workflows.Status, error) { return s, nil }); err != nil {
 		return err
 	}
-	staged := 0
+	if err := workflow.SetQueryHandler(ctx, workflows.QueryWhere, func(string) (workflows.Where, error) { return workflows.Where{}, nil }); err != nil {
+		return err
+	}
+	var known, staged []string
 	enroll := func(_ workflow.Context, chunk workflows.EnrollInput) (workflows.EnrollResult, error) {
-		if chunk.Chunk > staged {
-			staged = chunk.Chunk
-			s.Totals.Mailboxes += len(chunk.Rows)
+		staged = nil
+		var result workflows.EnrollResult
+		for _, row := range chunk.Rows {
+			if result.Staged++; slices.Contains(known, row.Address) {
+				result.Unchanged++
+				continue
+			}
+			result.New++
+			result.Changes = append(result.Changes, workflows.RowChange{Address: row.Address, What: "new"})
+			staged = append(staged, row.Address)
 		}
-		return workflows.EnrollResult{Staged: s.Totals.Mailboxes}, nil
+		return result, nil
+	}
+	discard := func(_ workflow.Context, _ workflows.EnrollCommitInput) error {
+		staged = nil
+		return nil
 	}
 	check := func(chunk workflows.EnrollInput) error {
 		for i, row := range chunk.Rows {
@@ -40,10 +55,10 @@ func tenant(ctx workflow.Context, in workflows.TenantInput) error {
 		}
 		return nil
 	}
-	commit := func(_ workflow.Context, in workflows.EnrollCommitInput) error {
-		if in.Rows != s.Totals.Mailboxes {
-			return fmt.Errorf("%d rows are staged, not %d", s.Totals.Mailboxes, in.Rows)
-		}
+	commit := func(_ workflow.Context, _ workflows.EnrollCommitInput) error {
+		known = append(known, staged...)
+		s.Totals.Mailboxes = len(known)
+		s.Lists++
 		list.State = migration.Done
 		s.Gate = &workflows.Gate{Digest: "4f1d", Domains: []string{"contoso.com"}, Since: workflow.Now(ctx)}
 		states := make([]migration.State, len(s.Steps))
@@ -70,6 +85,7 @@ func tenant(ctx workflow.Context, in workflows.TenantInput) error {
 	for _, err := range []error{
 		workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateEnroll, enroll, workflow.UpdateHandlerOptions{Validator: check}),
 		workflow.SetUpdateHandler(ctx, workflows.UpdateEnrollCommit, commit),
+		workflow.SetUpdateHandler(ctx, workflows.UpdateEnrollDiscard, discard),
 		workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateApprove, approve, workflow.UpdateHandlerOptions{Validator: mayApprove}),
 	} {
 		if err != nil {

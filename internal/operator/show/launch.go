@@ -9,7 +9,25 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/internal/operator"
 )
+
+// Change writes what a list would change in a migration that runs.
+func Change(w io.Writer, c operator.Change, o Options) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s runs already, launch %s. This list changes: %d new, %d corrected, %d as they were\n",
+		o.paint(c.Tenant, text.Bold), c.Launch, c.New, c.Corrected, c.Same)
+	t := o.grid()
+	for _, one := range c.Named {
+		t.AppendRow(table.Row{plain(one.Address), plain(one.What)})
+	}
+	b.WriteString(trimLines(t.Render()))
+	if more := c.New + c.Corrected - len(c.Named); more > 0 {
+		fmt.Fprintf(&b, "and %d more\n", more)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
 
 // Plan writes what a launch of the plan with these rows will do.
 func Plan(w io.Writer, p migration.Plan, rows []migration.Mailbox, o Options) error {
