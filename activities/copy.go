@@ -219,18 +219,11 @@ func (s *slice) result(out CopyOutput) (CopyOutput, error) {
 		if len(encoded) < resultLimit {
 			return out, nil
 		}
-		largest := -1
-		for i, f := range out.State.Folders {
-			if len(f.Pairs) > 0 && (largest < 0 || len(f.Pairs) > len(out.State.Folders[largest].Pairs)) {
-				largest = i
-			}
-		}
-		if largest < 0 {
+		if !out.State.DropPairs() {
 			return CopyOutput{}, failure(migration.NeedsPerson("state-too-large",
 				fmt.Sprintf("what the copy of %q remembers is %d bytes, more than a workflow can hold", s.in.Mailbox.Address, len(encoded)),
 				"leave folders out with copy.exclude, or move them in a mailbox of their own", nil))
 		}
-		out.State.Folders[largest].Pairs, out.State.Folders[largest].PairsDropped = nil, true
 	}
 }
 

@@ -42,6 +42,8 @@ type CopyInput struct {
 	Heartbeat migration.Duration `json:"heartbeat"`
 	// Poison, when set, is the one message to try alone.
 	Poison *migration.Refusal `json:"poison,omitempty"`
+	// DeletionsAllowed is how many deletions at once a person has allowed.
+	DeletionsAllowed int `json:"deletionsAllowed,omitempty"`
 	// Settle is how long the first APPEND has to wait because another worker may not have stopped yet. Copy sets it.
 	Settle time.Duration `json:"-"`
 }
@@ -57,6 +59,8 @@ type CopyOutput struct {
 	// Problem is set with ExitProblem, Poison with ExitPoison.
 	Problem *migration.Problem `json:"problem,omitempty"`
 	Poison  *migration.Refusal `json:"poison,omitempty"`
+	// Deletions is how many wait for a person's word, with a Problem of kind "many-deletions".
+	Deletions int `json:"deletions,omitempty"`
 }
 
 // VerifyInput is a mailbox to recount.
@@ -68,6 +72,8 @@ type VerifyInput struct {
 	State    migration.MailboxState `json:"state"`
 	// AddOnly: messages that someone moved or deleted at the target are not missed.
 	AddOnly bool `json:"addOnly,omitempty"`
+	// Known are folders' cursors from before the pass: of these folders only what is new is compared, and the rest counted.
+	Known []migration.FolderCursor `json:"known,omitempty"`
 }
 
 // Probe compares the source's folders with what the last pass left.

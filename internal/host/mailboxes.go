@@ -101,6 +101,8 @@ func (m *mailboxes) Copy(ctx context.Context, in activities.CopyInput, checkpoin
 		Checkpoint:  checkpoint,
 		Every:       in.Heartbeat.D() / 8,
 		Settle:      in.Settle,
+
+		DeletionsAllowed: in.DeletionsAllowed,
 	})
 	if report.Problem != nil {
 		report.Problem.Text, report.Problem.Remedy = h.hide(report.Problem.Text), h.hide(report.Problem.Remedy)
@@ -110,7 +112,7 @@ func (m *mailboxes) Copy(ctx context.Context, in activities.CopyInput, checkpoin
 	}
 	return activities.CopyOutput{
 		Exit: report.Exit, State: state, Progress: report.Progress, Arrivals: report.Arrivals,
-		Remaining: report.Remaining, Problem: report.Problem, Poison: report.Poison,
+		Remaining: report.Remaining, Problem: report.Problem, Poison: report.Poison, Deletions: report.Deletions,
 	}, h.clean(err)
 }
 
@@ -127,6 +129,7 @@ func (m *mailboxes) Verify(ctx context.Context, in activities.VerifyInput) (migr
 		AddOnly:    in.AddOnly || in.Mailbox.Live,
 		KeepsBytes: in.Door.Target.KeepsBytes,
 		UserRoot:   in.Mailbox.UserRoot,
+		Known:      in.Known,
 	})
 	return verification, h.clean(err)
 }

@@ -31,7 +31,7 @@ func (l *ledger) recount(all map[uint32][]string) {
 		}
 	})
 	if !l.state.PairsDropped {
-		a.Gone = gone
+		a.Gone = gone + l.state.Deleted
 	}
 	for _, set := range []uids{l.leftOut, l.refused, l.movedIn, l.unpaired, l.open} {
 		for uid := range set {
@@ -85,4 +85,9 @@ func (l *ledger) lose(uid uint32) {
 	defer l.mu.Unlock()
 	l.pairs.remove(uid)
 	l.touched = true
+}
+
+// lend notes that a copy left the target folder.
+func (l *ledger) lend() {
+	l.change(func(s *migration.FolderState) { s.TargetMessages-- })
 }

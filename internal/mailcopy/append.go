@@ -178,6 +178,7 @@ func (u *pump) appended(s *imapwire.Status, r migration.Refusal, when int64, fla
 		fmt.Sscanf(s.Arg, "%d %d", &validity, &uid)
 	}
 	u.trust(targetSide)
+	u.appends.Add(1)
 	known := uid != 0 && (validity == u.to.uidValidity || u.to.uidValidity == 0)
 	if flagged && u.tgt.exchange {
 		u.ledger.mark(r.UID)

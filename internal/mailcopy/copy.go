@@ -33,6 +33,9 @@ type engine struct {
 	creating sync.Mutex
 	// moves are by the source folder that a message moved to; complete before the folders are begun.
 	moves map[string][]move
+	// folders are the source's, and trash is the target's Deleted Items; complete before anything is begun.
+	folders []folder
+	trash   string
 
 	mu       sync.Mutex
 	ledgers  []*ledger // in the source's order, and then what was in the state
@@ -46,13 +49,18 @@ type engine struct {
 	doubts [2][]doubted
 	rows   [2]int
 	denied [2]bool
-	stop   error // why nothing new may be begun
+	waited time.Duration // for what the source could not give out
+	stop   error         // why nothing new may be begun
+	// asking is a problem that is told when everything else is done, and asked the deletions that it is about.
+	asking error
+	asked  int
 }
 
 // Copy runs one slice of a pass over a mailbox: it brings the target folders up to the source's. It returns what
 // changed of the state, the folders whole and the counts as what was added, for [migration.MailboxState.Merge]; that is
 // also what it gives to Options.Checkpoint. With an error too, state and report tell what was learnt.
 func Copy(ctx context.Context, source, target Account, state migration.MailboxState, o Options) (migration.MailboxState, Report, error) {
+	o.AddOnly = o.AddOnly || state.InUse != ""
 	e := &engine{source: source, target: target, o: o, given: state, ctx: ctx, began: time.Now(), limit: o.MaxMessage, moves: map[string][]move{}}
 	if state.MaxMessage > 0 && (e.limit == 0 || state.MaxMessage < e.limit) {
 		e.limit = state.MaxMessage
@@ -166,6 +174,7 @@ func (e *engine) finish(remaining []string, err, watchErr error) (migration.Mail
 	report := Report{Progress: progress, Arrivals: progress.Arrivals, Remaining: remaining}
 	e.mu.Lock()
 	stop := e.stop
+	report.Deletions = e.asked
 	e.mu.Unlock()
 	var problem *migration.ProblemError
 	switch {
@@ -213,11 +222,14 @@ func (e *engine) run() ([]string, error) {
 	if err := e.settle(); err != nil {
 		return names(jobs), nil // the reason is in e.stop
 	}
-	if err := first.findMoves(e.ctx, jobs); err != nil {
+	if err := first.lookAhead(e.ctx, jobs); err != nil {
 		return names(jobs), classify(err)
 	}
 	err = e.work(first, jobs)
 	e.withdraw()
+	if err == nil && e.stopped() == nil {
+		err = e.asking
+	}
 	if e.o.Poison != nil {
 		return e.o.Folders, err
 	}
@@ -230,6 +242,22 @@ func (e *engine) run() ([]string, error) {
 		}
 	}
 	return remaining, err
+}
+
+// lookAhead does what has to be done before any folder is begun: it looks for traces of people and for what moved or was
+// deleted at the source.
+func (w *worker) lookAhead(ctx context.Context, jobs []job) error {
+	if err := w.findUse(ctx, jobs); err != nil {
+		return err
+	}
+	gone, err := w.left(ctx, jobs)
+	if err != nil {
+		return err
+	}
+	if err := w.findMoves(ctx, jobs, gone); err != nil {
+		return err
+	}
+	return w.followDeletions(ctx, jobs, gone)
 }
 
 func names(jobs []job) []string {

@@ -10,9 +10,18 @@ import (
 	"github.com/mailferry/mailferry/internal/imapwire"
 )
 
-// digests reads every message whole and notes its SHA-256.
-func (s *session) digests(ctx context.Context, by map[uint32]identity) error {
-	command := fetchCommand("1:*", "(UID BODY.PEEK[])", nil)
+// digests reads the messages of the sets whole and notes their SHA-256.
+func (s *session) digests(ctx context.Context, sets []string, by map[uint32]identity) error {
+	for _, set := range sets {
+		if err := s.digest(ctx, set, by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) digest(ctx context.Context, set string, by map[uint32]identity) error {
+	command := fetchCommand(set, "(UID BODY.PEEK[])", nil)
 	command.Data = func(d *imapwire.Response) error {
 		digest := sha256.New()
 		f, err := readFetch(d, func(_ *fetched, l *imapwire.Literal, text string, _ bool) error {

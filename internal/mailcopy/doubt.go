@@ -75,7 +75,7 @@ func (e *engine) withdraw() {
 		for _, d := range e.doubts[side] {
 			d.ledger.withdraw(d.UID)
 			e.learnt.RefusalCount--
-			e.learnt.Refusals = slices.DeleteFunc(e.learnt.Refusals, func(r migration.Refusal) bool { return r == d.Refusal })
+			e.learnt.Refusals = slices.DeleteFunc(e.learnt.Refusals, func(r migration.Refusal) bool { return r.Folder == d.Folder && r.UID == d.UID && r.Kind == d.Kind })
 		}
 	}
 }

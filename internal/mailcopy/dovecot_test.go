@@ -95,11 +95,8 @@ func TestDeltaBetweenDovecots(t *testing.T) {
 	var state migration.MailboxState
 	pass := func(want int) {
 		t.Helper()
-		var cursors []migration.FolderCursor
-		for _, f := range state.Folders {
-			cursors = append(cursors, f.Cursors())
-		}
-		changed, vanished, err := mailcopy.Probe(t.Context(), source, cursors, o)
+		known := cursors(state)
+		changed, vanished, err := mailcopy.Probe(t.Context(), source, known, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,9 +109,11 @@ func TestDeltaBetweenDovecots(t *testing.T) {
 		}
 		state.Merge(clone(t, learnt))
 		compare(t, contents(t, login(t, w.source.Address, w.user)), contents(t, login(t, w.target.Address, w.user)), names)
-		verdict, err := mailcopy.Verify(t.Context(), source, target, state, o)
-		if err != nil || !verdict.Verified {
-			t.Errorf("%+v, %v", verdict, err)
+		for _, o := range []mailcopy.Options{o, {KeepsBytes: true, Known: known}} {
+			verdict, err := mailcopy.Verify(t.Context(), source, target, state, o)
+			if err != nil || !verdict.Verified {
+				t.Errorf("%+v, %v", verdict, err)
+			}
 		}
 	}
 	pass(60)

@@ -20,6 +20,7 @@ type fetched struct {
 	size int64
 	// header is the literal of a HEADER.FIELDS item.
 	header string
+	modSeq uint64
 }
 
 // when is the INTERNALDATE as a time; ok is false where it can't be read.
@@ -59,6 +60,11 @@ func readFetch(d *imapwire.Response, body func(f *fetched, l *imapwire.Literal, 
 			var n uint64
 			n, err = d.Number()
 			f.size = int64(n)
+		case item == "MODSEQ":
+			err = d.List(func() (err error) {
+				f.modSeq, err = d.Number()
+				return err
+			})
 		case item == "BODY[]" && body != nil:
 			err = readBody(d, &f, body)
 		case strings.HasPrefix(item, "BODY[HEADER"):

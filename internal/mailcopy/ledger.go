@@ -28,6 +28,7 @@ type ledger struct {
 	complete  bool
 	asked     int  // how many messages this call had to copy
 	gave      bool // the source gave one of them
+	pending   bool // deletions wait for a person's word, so it isn't complete
 	expected  bool // counted into the progress's total
 	// wire is set where nothing is known of the folder and it isn't to be copied either: its name at the source.
 	wire string

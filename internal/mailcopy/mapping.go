@@ -137,19 +137,23 @@ func (m *mapper) findUses() {
 
 // findOwn does the same for the target.
 func (m *mapper) findOwn() {
-	byName := findUses(m.target.folders, func(f folder) ([]string, bool) {
-		name := f.name
-		if name != "INBOX" {
-			name = strings.TrimPrefix(name, m.target.prefix)
-		}
-		return strings.Split(name, m.target.separator), true
-	})
-	for name, u := range byName {
+	for name, u := range m.target.ownUses() {
 		m.own[u] = name
 		if folded := m.fold(name); m.spelt[folded] == "" {
 			m.spelt[folded] = name
 		}
 	}
+}
+
+// ownUses are what the place's folders are for, by name.
+func (p *place) ownUses() map[string]use {
+	return findUses(p.folders, func(f folder) ([]string, bool) {
+		name := f.name
+		if name != "INBOX" {
+			name = strings.TrimPrefix(name, p.prefix)
+		}
+		return strings.Split(name, p.separator), true
+	})
 }
 
 func findUses(folders []folder, path func(folder) ([]string, bool)) map[string]use {

@@ -20,13 +20,9 @@ type move struct {
 // findMoves looks, before anything is copied, for messages that left one source folder and are new in another: there the
 // date lies before the last pass, and the copy of the one that left has the same date, Message-ID, Date, From and
 // Subject. In doubt there is no move, and the message is copied: one too many is better than one lost.
-func (w *worker) findMoves(ctx context.Context, jobs []job) error {
-	if w.o.Since.IsZero() || w.o.Poison != nil {
+func (w *worker) findMoves(ctx context.Context, jobs []job, gone map[*ledger]map[uint32]uint32) error {
+	if len(gone) == 0 {
 		return nil
-	}
-	gone, err := w.left(ctx, jobs)
-	if err != nil || len(gone) == 0 {
-		return err
 	}
 	fresh, err := w.came(ctx, jobs)
 	if err != nil || len(fresh) == 0 {
@@ -68,8 +64,11 @@ type newcomers struct {
 	messages []identity
 }
 
-// left finds what left the folders, as source UID -> target UID.
+// left finds what left the folders since the last pass, as source UID -> target UID.
 func (w *worker) left(ctx context.Context, jobs []job) (map[*ledger]map[uint32]uint32, error) {
+	if w.o.Since.IsZero() || w.o.Poison != nil {
+		return nil, nil
+	}
 	gone := map[*ledger]map[uint32]uint32{}
 	note := func(l *ledger, here []uint32) {
 		if list := l.missing(here); len(list) > 0 {
@@ -83,8 +82,10 @@ func (w *worker) left(ctx context.Context, jobs []job) (map[*ledger]map[uint32]u
 	}
 	err := w.eachFolder(ctx, jobs, func(_ route, l *ledger, sel *selected) error {
 		s := l.look()
-		// Where as many are there as were and came, none has left: then the list isn't worth its octets.
-		if s.Account.Source == 0 || sel.uidNext > 0 && sel.exists == s.Account.Source+int(int64(sel.uidNext)-1-int64(s.Cursor)) {
+		// Where as many are there as were and came, none has left: then the list isn't worth its octets. Copies of what
+		// left before may still have to be deleted.
+		pending := w.o.Rules.Deletions && s.Account.Gone > s.Deleted
+		if s.Account.Source == 0 && !pending || !pending && sel.uidNext > 0 && sel.exists == s.Account.Source+int(int64(sel.uidNext)-1-int64(s.Cursor)) {
 			return nil
 		}
 		var here []uint32
@@ -274,6 +275,7 @@ func (p *pass) moveFrom(ctx context.Context, name string, moves []move) error {
 	for _, m := range moves {
 		p.ledger.willMove(m.uid)
 		m.from.lose(m.was)
+		m.from.lend()
 	}
 	return nil
 }

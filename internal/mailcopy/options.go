@@ -48,6 +48,11 @@ type Options struct {
 	UserRoot string
 	// MaxMessage is the size in bytes above which a message is never sent; 0 is unknown.
 	MaxMessage int64
+	// DeletionsAllowed is how many deletions at once a person has allowed, where Rules.Deletions follows them.
+	DeletionsAllowed int
+	// Known, for Verify, are folders' cursors as they were when the pass began: of these folders only what is new is
+	// compared, and the rest counted, as long as everything is as expected.
+	Known []migration.FolderCursor
 	// Poison, when set, is the one message to copy, alone; if that fails it is refused for good.
 	Poison *migration.Refusal
 	// Checkpoint is given everything that was learnt since the call began, every Every (2 s where 0), and once more
@@ -67,6 +72,8 @@ type Report struct {
 	// Remaining are the folders of Options.Folders that are not complete.
 	Remaining []string
 	Problem   *migration.Problem
+	// Deletions is how many wait for a person's word, with a Problem of kind "many-deletions".
+	Deletions int
 	Poison    *migration.Refusal
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/mailferry/mailferry/internal/imapwire"
 	"github.com/mailferry/mailferry/internal/migration"
@@ -28,6 +29,8 @@ type pass struct {
 	// begin is the cursor at which this try began; changed are messages below it whose flags may have changed.
 	begin   uint32
 	changed []uint32
+	// appends are those that the target took since it was opened.
+	appends atomic.Int32
 }
 
 // run brings the target folder up to the source's.
@@ -414,7 +417,8 @@ func (p *pass) finish() {
 			other.change(func(s *migration.FolderState) { s.TargetHigh = high })
 		}
 	}
-	p.ledger.complete = true
+	p.holds()
+	p.ledger.complete = !p.ledger.pending
 }
 
 func hasFlag(flags []string, flag string) bool {

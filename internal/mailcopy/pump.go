@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 
@@ -175,77 +174,6 @@ func (u *pump) fetched(command *imapwire.Command) error {
 		return u.err
 	}
 	return fmt.Errorf("fetching from the source: %w", err)
-}
-
-// fetchMissing asks once more, one by one, for what didn't come. What is still there and doesn't come then is broken at
-// the source.
-func (u *pump) fetchMissing() error {
-	withheld := 0
-	for _, uid := range u.missing() {
-		command := u.ask([]uint32{uid})
-		if err := u.fetched(command); err != nil {
-			return err
-		}
-		if !u.isPending(uid) {
-			continue
-		}
-		here := false
-		err := u.src.fetch(u.ctx, fmt.Sprint(uid), "(UID)", func(f fetched) error {
-			here = here || f.uid == uid
-			return nil
-		})
-		if err != nil && !partial(err) {
-			return err
-		}
-		if err == nil && !here {
-			listed, err := u.src.listUIDs(u.ctx, fmt.Sprint(uid))
-			switch {
-			case err != nil:
-				return err
-			case slices.Contains(listed, uid):
-				withheld++
-				u.withhold(uid)
-			default:
-				u.ledger.gone(uid)
-				delete(u.flags, uid)
-			}
-			continue
-		}
-		said := "the server lists the message and doesn't give it out"
-		if _, err := command.Wait(u.ctx); err != nil {
-			var status *imapwire.StatusError
-			if errors.As(err, &status) && transient(&status.Status) {
-				return fmt.Errorf("fetching from the source: %w", err)
-			}
-			said = err.Error()
-		}
-		r := migration.Refusal{Folder: u.name, UID: uid, Kind: "source-broken", Words: said}
-		u.engine.refuse(u.ledger, r)
-		// What can't be had is asked for last, so it comes in a row; it counts as one where the folder gave nothing.
-		if err := u.doubt(u.ledger, r, !u.ledger.given()); err != nil {
-			return err
-		}
-	}
-	if withheld > max(doubtsInFolder, u.ledger.tasks()/20) {
-		return migration.NeedsPerson("source-refuses", fmt.Sprintf("the source lists %d messages of folder %q and doesn't give them out", withheld, u.name),
-			"see whether the source's storage is in order and readable for this sign-in, and retry", nil)
-	}
-	if withheld > 0 {
-		return errWithheld
-	}
-	return nil
-}
-
-// errWithheld: the source says OK and doesn't give a message out that it lists. That is no answer, so it is asked again.
-var errWithheld = errors.New("the source lists the message and doesn't give it out")
-
-// withhold makes the message the suspect of this try.
-func (u *pump) withhold(uid uint32) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.suspect == nil {
-		u.suspect = &migration.Refusal{Folder: u.name, UID: uid}
-	}
 }
 
 func (u *pump) missing() []uint32 {

@@ -86,6 +86,15 @@ func (p *pass) candidates(ctx context.Context) ([]uint32, error) {
 // another that shares the target folder.
 func (p *pass) doubtful(ctx context.Context, above uint32) ([]identity, error) {
 	claimed := p.ledger.targets()
+	if p.target == p.trash {
+		buried, err := p.buriedUIDs(p.to.uidValidity)
+		if err != nil {
+			return nil, err
+		}
+		for uid := range buried {
+			claimed[uid] = true
+		}
+	}
 	for _, other := range p.siblings(p.ledger) {
 		for uid := range other.targets() {
 			claimed[uid] = true

@@ -17,6 +17,9 @@ type verifier struct {
 	o        Options
 	src, tgt *session
 	verdict  migration.Verification
+	// buried is what was moved to the target's Deleted Items, trash, to follow the source.
+	buried migration.Buried
+	trash  string
 	// shared are target folders that also take in source folders of which the state says nothing.
 	shared map[string]bool
 }
@@ -35,8 +38,9 @@ func (v *verifier) strangers(routes []route, state migration.MailboxState) {
 // every copy is at the target and equal (by SHA-256 where the target keeps bytes, otherwise by INTERNALDATE, Message-ID,
 // Date, From and Subject), and every target message above the baseline is explained. With Options.AddOnly the target is in
 // use: what someone moved, deleted or put there is no fault. What arrived at the source after the pass is counted as
-// late. A problem of the mailbox is in the verdict; an error means that the look itself failed.
+// late. Of folders in Options.Known only what is new is compared. A problem of the mailbox is in the verdict; an error means that the look itself failed.
 func Verify(ctx context.Context, source, target Account, state migration.MailboxState, o Options) (migration.Verification, error) {
+	o.AddOnly = o.AddOnly || state.InUse != ""
 	v := &verifier{o: o}
 	var err error
 	if v.src, err = connect(ctx, "source", source); err != nil {
@@ -55,10 +59,14 @@ func Verify(ctx context.Context, source, target Account, state migration.Mailbox
 	if err != nil {
 		return v.verdict, classify(err)
 	}
+	v.trash, v.buried = to.trash(), state.Buried
 	v.strangers(mapFolders(from, to, state, o), state)
 	closes := true
 	for _, group := range byTarget(state.Folders) {
-		accounts, err := v.group(ctx, group, from.folders)
+		accounts, ok, err := v.deltaGroup(ctx, group, from.folders)
+		if err == nil && !ok {
+			accounts, err = v.group(ctx, group, from.folders)
+		}
 		if err != nil {
 			return v.verdict, classify(err)
 		}
@@ -102,8 +110,9 @@ func (v *verifier) fault(format string, args ...any) {
 
 // side is one folder's messages by UID.
 type side struct {
-	order []uint32
-	by    map[uint32]identity
+	order    []uint32
+	validity uint32
+	by       map[uint32]identity
 	// unread are messages of which the server tells nothing but their UIDs.
 	unread uids
 	uidOK  bool // the UIDVALIDITY is the state's
@@ -115,7 +124,7 @@ func (v *verifier) read(ctx context.Context, s *session, wire string, validity u
 	if _, err := command.Wait(ctx); err != nil {
 		return side{}, err
 	}
-	found := side{by: map[uint32]identity{}, unread: uids{}, uidOK: validity == 0 || sel.uidValidity == validity}
+	found := side{validity: sel.uidValidity, by: map[uint32]identity{}, unread: uids{}, uidOK: validity == 0 || sel.uidValidity == validity}
 	if sel.exists == 0 {
 		return found, nil
 	}
@@ -154,7 +163,7 @@ func (v *verifier) read(ctx context.Context, s *session, wire string, validity u
 	}
 	slices.Sort(found.order)
 	if v.o.KeepsBytes {
-		return found, s.digests(ctx, found.by)
+		return found, s.digests(ctx, []string{"1:*"}, found.by)
 	}
 	return found, nil
 }
@@ -178,6 +187,11 @@ func (v *verifier) group(ctx context.Context, group []migration.FolderState, fol
 		}
 	}
 	r := &recount{verifier: v, target: target, claimed: uids{}, baseline: group[0].Baseline}
+	if group[0].Target == v.trash && target.validity == v.buried.UIDValidity {
+		if r.claimed, err = parseUIDs(v.buried.UIDs); err != nil {
+			return nil, fmt.Errorf("what was moved to Deleted Items: %w", err)
+		}
+	}
 	for i := range group {
 		r.baseline = min(r.baseline, group[i].Baseline)
 		if err := r.claim(group[i]); err != nil {

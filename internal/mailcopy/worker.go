@@ -115,7 +115,18 @@ func (w *worker) routes(ctx context.Context) ([]route, error) {
 	if err != nil {
 		return nil, classify(err)
 	}
+	w.folders, w.trash = source.folders, target.trash()
 	return mapFolders(source, target, w.given, w.o), nil
+}
+
+// trash is the folder for deleted items, empty where there is none.
+func (p *place) trash() string {
+	for name, u := range p.ownUses() {
+		if u == useTrash {
+			return name
+		}
+	}
+	return ""
 }
 
 func (s *session) place(ctx context.Context) (place, error) {

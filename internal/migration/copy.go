@@ -22,7 +22,7 @@ type FolderFacts struct {
 	Target string `json:"target,omitempty"`
 }
 
-// FolderCursor is the part of a FolderState by which a probe tells whether anything changed.
+// FolderCursor is the part of a FolderState by which a probe tells whether anything changed, and a verification what is new.
 type FolderCursor struct {
 	Source      string `json:"source"`
 	UIDValidity uint32 `json:"uidValidity"`
@@ -32,13 +32,16 @@ type FolderCursor struct {
 	Messages int `json:"messages"`
 	// Exceptions says that the folder needs a look whatever its figures say.
 	Exceptions bool `json:"exceptions,omitempty"`
+	// TargetUIDValidity and TargetHigh tell what of the target folder is new since then.
+	TargetUIDValidity uint32 `json:"targetUIDValidity,omitempty"`
+	TargetHigh        uint32 `json:"targetHigh,omitempty"`
 }
 
 // Cursors returns the part by which a probe sees whether the folder changed. Without CONDSTORE the figures don't tell that
 // a message which was left out as \Deleted is to be copied after all.
 func (f *FolderState) Cursors() FolderCursor {
 	look := len(f.Exceptions) > 0 || f.LeftOut != "" && f.ModSeq == 0
-	return FolderCursor{f.Source, f.UIDValidity, f.Cursor, f.ModSeq, f.Account.Source, look}
+	return FolderCursor{f.Source, f.UIDValidity, f.Cursor, f.ModSeq, f.Account.Source, look, f.TargetUIDValidity, f.TargetHigh}
 }
 
 // Arrivals tells of mail that the source's own MTA took in since the last pass; notices, probes, and what clients

@@ -29,6 +29,10 @@ type FolderState struct {
 	Moved     string `json:"moved,omitempty"`
 	Unflagged string `json:"unflagged,omitempty"`
 	Unpaired  string `json:"unpaired,omitempty"`
+	// TargetMessages is how many messages the target folder held when a pass was last complete.
+	TargetMessages int `json:"targetMessages,omitempty"`
+	// Deleted is how many copies were moved to Deleted Items to follow the source.
+	Deleted int `json:"deleted,omitempty"`
 	// PairsDropped says that the pairs grew over their limit and must be rebuilt by matching before they are used.
 	PairsDropped bool    `json:"pairsDropped,omitempty"`
 	Account      Account `json:"account"`

@@ -1,6 +1,14 @@
 package migration
 
-import "slices"
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// MaxState is about how many bytes of JSON a mailbox's state may have: a workflow carries it whole, and a server ends
+// workflows over payloads of 2 MB.
+const MaxState = 900 << 10
 
 // MailboxState is everything a mailbox's copy remembers between passes.
 type MailboxState struct {
@@ -10,8 +18,18 @@ type MailboxState struct {
 	RefusalCount int `json:"refusalCount,omitempty"`
 	// MaxMessage is the size limit learnt from the target's refusals, 0 while unknown.
 	MaxMessage int64 `json:"maxMessage,omitempty"`
+	// InUse says in words by what the target mailbox was found to be in use; from then on a copy only adds.
+	InUse string `json:"inUse,omitempty"`
+	// Buried are the copies in the target's Deleted Items that were moved there to follow the source.
+	Buried Buried `json:"buried,omitzero"`
 	// Observations are counted things that are not failures: line ends mended, keywords left out, structure rewritten.
 	Observations []Observation `json:"observations,omitempty"`
+}
+
+// Buried is a set of target UIDs in Deleted Items, as IMAP writes them, under that folder's UIDVALIDITY.
+type Buried struct {
+	UIDValidity uint32 `json:"uidValidity"`
+	UIDs        string `json:"uids"`
 }
 
 // Observation is something that happened to messages which the report tells but which fails nothing.
@@ -29,7 +47,7 @@ func (s *MailboxState) Part(folders []string) MailboxState {
 			targets[f.Target] = true
 		}
 	}
-	some := MailboxState{MaxMessage: s.MaxMessage}
+	some := MailboxState{MaxMessage: s.MaxMessage, InUse: s.InUse, Buried: s.Buried}
 	for _, f := range s.Folders {
 		if targets[f.Target] || slices.Contains(folders, f.Source) {
 			some.Folders = append(some.Folders, f)
@@ -66,16 +84,55 @@ func (s *MailboxState) Observe(kind string, n int) {
 	s.Observations = append(s.Observations, Observation{kind, n})
 }
 
+// maxWords bounds each text of a refusal that a server or a message made up.
+const maxWords = 300
+
 // Refuse records a refusal, by name while there is room.
 func (s *MailboxState) Refuse(r Refusal) {
+	r.MessageID, r.Words = cut(r.MessageID), cut(r.Words)
 	s.RefusalCount++
 	if len(s.Refusals) < MaxRefusals {
 		s.Refusals = append(s.Refusals, r)
 	}
 }
 
+// cut shortens a text to maxWords bytes.
+func cut(text string) string {
+	if len(text) > maxWords {
+		text = strings.ToValidUTF8(text[:maxWords], "") + "..."
+	}
+	return text
+}
+
+// DropPairs gives up the pairs of the folder that has the most, since they can be found again by matching. It reports
+// false where no folder has any.
+func (s *MailboxState) DropPairs() bool {
+	largest := -1
+	for i, f := range s.Folders {
+		if len(f.Pairs) > 0 && (largest < 0 || len(f.Pairs) > len(s.Folders[largest].Pairs)) {
+			largest = i
+		}
+	}
+	if largest < 0 {
+		return false
+	}
+	s.Folders[largest].Pairs, s.Folders[largest].PairsDropped = nil, true
+	return true
+}
+
+// fit drops pairs until the state is below MaxState. What is left then is small, but for folders by the thousand.
+func (s *MailboxState) fit() {
+	for {
+		encoded, err := json.Marshal(s)
+		if err != nil || len(encoded) <= MaxState || !s.DropPairs() {
+			return
+		}
+	}
+}
+
 // Merge takes over what a slice returned: the folders it names replace those of the same source name, new ones are
-// added in order, and the counts, which a slice gives as what it added, are added.
+// added in order, and the counts, which a slice gives as what it added, are added. Over MaxState pairs are dropped, the
+// largest first.
 func (s *MailboxState) Merge(slice MailboxState) {
 	for _, f := range slice.Folders {
 		replaced := false
@@ -98,9 +155,16 @@ func (s *MailboxState) Merge(slice MailboxState) {
 	if slice.MaxMessage != 0 {
 		s.MaxMessage = slice.MaxMessage
 	}
+	if s.InUse == "" {
+		s.InUse = slice.InUse
+	}
+	if slice.Buried != (Buried{}) {
+		s.Buried = slice.Buried
+	}
 	for _, o := range slice.Observations {
 		s.Observe(o.Kind, o.Count)
 	}
+	s.fit()
 }
 
 // Exit is why a slice of a copy ended without an error.

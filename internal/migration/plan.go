@@ -163,6 +163,10 @@ type Wave struct {
 type CopyRules struct {
 	// Deleted copies mail flagged \Deleted too; by default it is left out and counted.
 	Deleted bool `json:"deleted,omitempty"`
+	// Deletions moves the copies of messages that were deleted at the source to the target's Deleted Items, as long as
+	// nobody works in the mailbox; by default they stay where they are. More than 50, or 5 % of the mailbox, at once
+	// wait for a person.
+	Deletions bool `json:"deletions,omitempty"`
 	// Exclude are source folders that are left out, by their full name.
 	Exclude []string `json:"exclude,omitempty"`
 	// Connections bounds the connections to the source, and to the target, that one mailbox uses.

@@ -16,6 +16,8 @@ type Fault struct {
 	// UID is a message that is fetched, in Folder where that is set.
 	Folder string
 	UID    uint32
+	// Body has a UID's fault act only where the message's text is asked for.
+	Body bool
 	// MessageID is a message that is appended: it is found in its first 64 KiB.
 	MessageID string
 

@@ -80,6 +80,9 @@ func (c *connection) hides(uid uint32) bool {
 func (c *connection) fetchOne(e store.Entry, items []fetchItem, failed *error) error {
 	t := &text{entry: e, body: c.server.config.Store.Body(e)}
 	for _, f := range c.server.forUID(c.mailbox, c.command.Name, c.view.folder.Name, e.UID) {
+		if f.Body && !slices.ContainsFunc(items, func(i fetchItem) bool { return i.hasSection && i.section.whole() }) {
+			continue
+		}
 		t.sizeBy += f.SizeBy
 		t.empty = t.empty || f.Empty
 		switch {
