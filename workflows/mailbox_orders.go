@@ -57,6 +57,7 @@ func (m *mailbox) hear() {
 			return
 		}
 		m.record(o.By, because(fmt.Sprintf("retried step %d", o.Step), o.Reason))
+		m.allowDeletions(o.By)
 		m.s.Problem = nil
 		m.s.Demanded = m.s.Copied
 		m.tell()

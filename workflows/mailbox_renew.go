@@ -34,7 +34,9 @@ func (m *mailbox) renew() {
 	}
 	if anew {
 		s.Anew = false
-		s.Copy, s.Pass, s.Problem, s.Poison, s.Quarantine = migration.MailboxState{}, nil, nil, nil, nil
+		s.Copy = migration.MailboxState{InUse: s.Copy.InUse} // which is the target's, and lasts
+		s.Pass, s.Problem, s.Poison, s.Quarantine = nil, nil, nil, nil
+		s.DeletionsAsked, s.DeletionsAllowed = 0, 0
 		s.Copied, s.Unverified, s.Late, s.Verification = false, 0, 0, migration.Verification{}
 	}
 	m.tell()

@@ -55,6 +55,10 @@ type MailboxMemory struct {
 	// Poison is a message that ended the copy again and again and is to be tried alone; Quarantine those for which that failed.
 	Poison     *migration.Refusal  `json:"poison,omitempty"`
 	Quarantine []migration.Refusal `json:"quarantine,omitempty"`
+	// DeletionsAsked is how many deletions a person was asked about; DeletionsAllowed how many that person let go, in the
+	// pass under way alone.
+	DeletionsAsked   int `json:"deletionsAsked,omitempty"`
+	DeletionsAllowed int `json:"deletionsAllowed,omitempty"`
 
 	// Correction is what a later list says of the mailbox, the Corrected-th time, until it is put in place; Anew is the order
 	// to begin again; Restored counts how often it was left out and taken back.
@@ -88,6 +92,8 @@ type pass struct {
 	// Changed are the folders that the probe named, Remaining those that aren't complete.
 	Changed   []string `json:"changed,omitempty"`
 	Remaining []string `json:"remaining,omitempty"`
+	// Known are the changed folders' cursors from before the pass.
+	Known []migration.FolderCursor `json:"known,omitempty"`
 	// First is the first copy; Final the final delta.
 	First bool `json:"first,omitempty"`
 	Final bool `json:"final,omitempty"`

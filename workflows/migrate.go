@@ -51,6 +51,15 @@ func (m *mailbox) beginPass() {
 		return
 	}
 	p.Changed = append(out.Changed, out.Vanished...)
+	for i := range s.Copy.Folders {
+		f := &s.Copy.Folders[i]
+		switch changed := slices.Contains(p.Changed, f.Source); {
+		case !changed && s.Unverified > 0 && f.Target != "":
+			p.Changed = append(p.Changed, f.Source) // what didn't close may lie anywhere
+		case changed:
+			p.Known = append(p.Known, f.Cursors())
+		}
+	}
 	p.Remaining = slices.Clone(p.Changed)
 	s.Pass = p
 }
@@ -89,6 +98,7 @@ func (m *mailbox) slice() {
 		}
 	case migration.ExitProblem:
 		p.Remaining = out.Remaining
+		s.DeletionsAsked = out.Deletions
 		m.wait(migration.StepMigrate, problemIn(out))
 	case migration.ExitPoison:
 		p.Remaining = out.Remaining
@@ -112,7 +122,16 @@ func problemIn(out activities.CopyOutput) migration.Problem {
 // take merges what a slice learnt.
 func (m *mailbox) take(out activities.CopyOutput) {
 	s, p := &m.s, m.s.Pass
+	marked := s.Copy.InUse != ""
 	s.Copy.Merge(out.State)
+	if s.Copy.InUse != "" && !marked {
+		found := "found in use, so from now on deltas only add what is new: " + s.Copy.InUse
+		m.record("", found)
+		if s.Note == "" {
+			s.Note = shorten(found, 300)
+		}
+		m.tell()
+	}
 	// Until the MX change mail is meant to arrive at the source; what comes later is a straggler.
 	if !s.Switched.IsZero() && out.Arrivals.Last.After(s.Switched) {
 		s.Arrivals.Add(out.Arrivals)
@@ -120,6 +139,15 @@ func (m *mailbox) take(out activities.CopyOutput) {
 	p.Arrived += out.Arrivals.Count
 	p.Done.Messages += out.Progress.Messages
 	p.Done.Bytes += out.Progress.Bytes
+}
+
+// allowDeletions lets as many deletions go as a person was asked about, who has now retried the step.
+func (m *mailbox) allowDeletions(by string) {
+	s := &m.s
+	if s.DeletionsAsked > 0 {
+		m.record(by, fmt.Sprintf("let %d copies of messages that left the source go to Deleted Items", s.DeletionsAsked))
+	}
+	s.DeletionsAllowed, s.DeletionsAsked = s.DeletionsAsked, 0
 }
 
 // tryAlone gives the message that ended the copy again and again one more try by itself, at the lowest priority. If
@@ -177,7 +205,7 @@ func (m *mailbox) endPass() {
 		m.trouble(migration.StepMigrate, err)
 		return
 	}
-	s.Pass, s.Copied = nil, true
+	s.Pass, s.Copied, s.DeletionsAsked, s.DeletionsAllowed = nil, true, 0, 0
 	s.Passes++
 	s.PassBegan, s.LastPass = p.Began, m.now()
 	met := p.Demand > s.PassDone
@@ -241,7 +269,7 @@ func (m *mailbox) verify() error {
 		Endpoint: m.in.Endpoint, Mailbox: m.in.Mailbox, Door: m.in.Door, Rules: m.in.Rules, AddOnly: m.addOnly(), State: s.Copy,
 	}
 	if !whole {
-		in.State = s.Copy.Part(p.Changed)
+		in.State, in.Known = s.Copy.Part(p.Changed), p.Known
 	}
 	var out migration.Verification
 	if err := m.call(m.heavily("recount and compare both sides"), a.Verify, in, &out); err != nil {
@@ -272,12 +300,14 @@ func (m *mailbox) copyInput(folders []string) activities.CopyInput {
 	return activities.CopyInput{
 		Scope: m.in.Scope, Endpoint: m.in.Endpoint, Mailbox: m.in.Mailbox, Door: m.in.Door, Rules: m.in.Rules,
 		State: m.s.Copy.Part(folders), Changed: folders, AddOnly: m.addOnly(), Since: m.s.PassBegan,
-		SourceHosts: m.in.SourceHosts, Heartbeat: m.timing.Heartbeat,
+		SourceHosts: m.in.SourceHosts, Heartbeat: m.timing.Heartbeat, DeletionsAllowed: m.s.DeletionsAllowed,
 	}
 }
 
 // addOnly reports whether a pass may only add: the mailbox is in use.
-func (m *mailbox) addOnly() bool { return m.in.Mailbox.Live || m.s.Orders.AfterMX }
+func (m *mailbox) addOnly() bool {
+	return m.in.Mailbox.Live || m.s.Orders.AfterMX || m.s.Copy.InUse != ""
+}
 
 // priority is that of the pass under way.
 func (m *mailbox) priority() int {

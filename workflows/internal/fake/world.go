@@ -29,6 +29,9 @@ type World struct {
 	Calls []string
 	// Refuse is asked before everything; its error is the activity's.
 	Refuse func(activity, what string) error
+	// Copies and Verifications are what those activities were called with.
+	Copies        []activities.CopyInput
+	Verifications []activities.VerifyInput
 	// Exits and Verdicts are how the next slices and verifications of a mailbox end, by address; then all is well.
 	Exits    map[string][]activities.CopyOutput
 	Verdicts map[string][]bool
@@ -261,6 +264,7 @@ func (w *World) Copy(_ context.Context, in activities.CopyInput) (activities.Cop
 	}
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
+	w.Copies = append(w.Copies, in)
 	address := in.Mailbox.Address
 	if exits := w.Exits[address]; len(exits) > 0 {
 		w.Exits[address] = exits[1:]
@@ -286,6 +290,7 @@ func (w *World) Verify(_ context.Context, in activities.VerifyInput) (migration.
 	}
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
+	w.Verifications = append(w.Verifications, in)
 	v := migration.Verification{Verified: true}
 	if verdicts := w.Verdicts[in.Mailbox.Address]; len(verdicts) > 0 {
 		v.Verified, w.Verdicts[in.Mailbox.Address] = verdicts[0], verdicts[1:]
