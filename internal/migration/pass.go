@@ -1,13 +1,13 @@
 package migration
 
 import (
-	"encoding/json"
+	"encoding/base64"
 	"slices"
 	"strings"
 )
 
-// MaxState is about how many bytes of JSON a mailbox's state may have: a workflow carries it whole, and a server ends
-// workflows over payloads of 2 MB.
+// MaxState is how many bytes of JSON a mailbox's state may have: a workflow carries it whole, and a server ends workflows
+// over payloads of 2 MB.
 const MaxState = 900 << 10
 
 // MailboxState is everything a mailbox's copy remembers between passes.
@@ -122,12 +122,37 @@ func (s *MailboxState) DropPairs() bool {
 
 // fit drops pairs until the state is below MaxState. What is left then is small, but for folders by the thousand.
 func (s *MailboxState) fit() {
-	for {
-		encoded, err := json.Marshal(s)
-		if err != nil || len(encoded) <= MaxState || !s.DropPairs() {
-			return
-		}
+	for s.size() > MaxState && s.DropPairs() {
 	}
+}
+
+// size is at least how many bytes of JSON the state has. It is reckoned, because encoding isn't for workflow code.
+func (s *MailboxState) size() int {
+	const plain = 700 // names and numbers of all fields of a folder, a refusal or the whole
+	n := plain + textSize(s.InUse) + len(s.Buried.UIDs)
+	for i := range s.Folders {
+		f := &s.Folders[i]
+		n += plain + textSize(f.Source) + textSize(f.Target) + len("4294967295,")*len(f.Exceptions) +
+			base64.StdEncoding.EncodedLen(len(f.Pairs)) +
+			len(f.LeftOut) + len(f.Refused) + len(f.Moved) + len(f.Unflagged) + len(f.Unpaired)
+	}
+	for _, r := range s.Refusals {
+		n += plain + textSize(r.Folder) + textSize(r.MessageID) + textSize(r.Words)
+	}
+	return n + plain*len(s.Observations)
+}
+
+// textSize is at least how many bytes of JSON a text has: what isn't plain may become \u00e4.
+func textSize(text string) int {
+	n := 0
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '<' || c == '>' || c == '&' || c == '"' || c == '\\' {
+			n += 6
+			continue
+		}
+		n++
+	}
+	return n
 }
 
 // Merge takes over what a slice returned: the folders it names replace those of the same source name, new ones are
