@@ -90,6 +90,7 @@ var parties = map[string]Party{
 	"no-resolver":             You,
 	"not-verified":            You,
 	"poison":                  You,
+	"many-deletions":          You,
 	"proof-not-obtainable":    You,
 	"rolled-back":             You,
 	"secret-closed":           You,
