@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -71,19 +72,35 @@ func (w *World) ArrivalsLeft() (int, error) {
 	return left, err
 }
 
-// Hold holds mail from outside back until resume is called, so that both sides can be compared while nothing moves.
-// Whoever calls it should do so before reading [World.Expected].
-func (w *World) Hold() (resume func()) { return w.outside.Hold() }
+// Hold holds mail from outside back, and people off their mail, until resume is called, so that both sides can be compared
+// while nothing moves. Whoever calls it should do so before reading [World.Expected] and [World.Deeds].
+func (w *World) Hold() (resume func()) {
+	open := w.outside.Hold()
+	w.desks.Lock()
+	return sync.OnceFunc(func() {
+		w.desks.Unlock()
+		open()
+	})
+}
 
 var (
 	senders  = []string{"kai@outside.example", "orders@shop.outside.example", "newsletter@outside.example"}
 	subjects = []string{"Invoice 2026-%04d", "Re: lunch (%d)", "Angebot Nr. %d", "=?utf-8?q?R=C3=A9union_%d?=", "Your order %d"}
 )
 
+// writtenTo is to how many of the users mail still arrives. In an organisation nobody writes to the last two, of whom one
+// has left and the other isn't known yet.
+func (w *World) writtenTo() int {
+	if w.options.Organisation {
+		return len(w.people) - 2
+	}
+	return len(w.people)
+}
+
 // arrival writes planned mail number n: the same one every time but for its date.
 func (w *World) arrival(n int) smtp.Letter {
 	random := rand.New(rand.NewPCG(w.options.Seed, uint64(n)+1<<32))
-	to := w.people[n%len(w.people)]
+	to := w.people[n%w.writtenTo()]
 	from := senders[random.IntN(3)]
 	id := fmt.Sprintf("arrival-%05d", n+1)
 	now := time.Now()

@@ -15,6 +15,8 @@ import (
 //
 //	GET    /sandbox/state             how far the world is
 //	GET    /sandbox/ledger            every message that the world has put somewhere
+//	GET    /sandbox/mishaps           what goes wrong in an organisation by plan
+//	GET    /sandbox/deeds             what its people mean to do with their mail, and what they have done
 //	POST   /sandbox/grant/{address}   run the access script for a mailbox (DELETE takes the access back)
 //	POST   /sandbox/faults/{server}   switch a fault on: microsoft ([graph.Fault]), source-imap or target-imap ([imap.Fault])
 //	DELETE /sandbox/faults            switch all faults off
@@ -65,6 +67,8 @@ func (w *World) handler() http.Handler {
 	}
 	desk("GET /sandbox/state", func(*http.Request) (any, error) { return w.State() })
 	desk("GET /sandbox/ledger", func(*http.Request) (any, error) { return w.Expected() })
+	desk("GET /sandbox/mishaps", func(*http.Request) (any, error) { return w.Mishaps(), nil })
+	desk("GET /sandbox/deeds", func(*http.Request) (any, error) { return w.Deeds() })
 	desk("POST /sandbox/grant/{address}", func(r *http.Request) (any, error) {
 		return map[string]string{"granted": r.PathValue("address")}, w.tenant.Grant(r.PathValue("address"))
 	})

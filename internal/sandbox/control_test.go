@@ -57,6 +57,12 @@ func TestTheDesk(t *testing.T) {
 		}
 		return text
 	}
+	if text := must(200, "GET", "mishaps", ""); strings.TrimSpace(text) != "{}" {
+		t.Errorf("something goes wrong by plan in a small world: %s", text)
+	}
+	if text := must(200, "GET", "deeds", ""); strings.TrimSpace(text) != "[]" {
+		t.Errorf("somebody means to work in a small world: %s", text)
+	}
 	var state sandbox.State
 	if err := json.Unmarshal([]byte(must(200, "GET", "state", "")), &state); err != nil || state.MovedMX || state.ArrivalsLeft < 2 {
 		t.Errorf("the state is %+v, %v", state, err)

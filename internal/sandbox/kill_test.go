@@ -21,9 +21,12 @@ import (
 // childDir names a world's directory to a copy of this test binary that only runs it until it is killed.
 const childDir = "MAILFERRY_SANDBOX_TEST_CHILD"
 
+// childKind says which world it is, where it isn't the usual one.
+const childKind = "MAILFERRY_SANDBOX_TEST_KIND"
+
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
-		w, err := sandbox.Open(context.Background(), long(dir))
+		w, err := sandbox.Open(context.Background(), childOptions(dir))
 		if err == nil {
 			fmt.Println("running")
 			err = w.Wait()
@@ -48,8 +51,13 @@ func tlsFor(w *sandbox.World) *tls.Config {
 // the start or, if it is to run first, from when everything answers.
 func kill(t *testing.T, dir string, runs bool, within time.Duration, meanwhile func()) {
 	t.Helper()
+	killWorld(t, dir, "", runs, within, meanwhile)
+}
+
+func killWorld(t *testing.T, dir, kind string, runs bool, within time.Duration, meanwhile func()) {
+	t.Helper()
 	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), childDir+"="+dir)
+	child.Env = append(os.Environ(), childDir+"="+dir, childKind+"="+kind)
 	output, err := child.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,9 @@ type Options struct {
 	Dir string
 	// Seed decides the mail that is there at the beginning, and who the users are; 1 if zero.
 	Seed uint64
+	// Organisation makes it a whole one: by default 60 mailboxes in three domains and three waves with 6,000 messages,
+	// and with everything that goes wrong in any (see [Mishaps]) and people who go on working (see [Deed]).
+	Organisation bool
 	// Domains are the domains that move; harbour.example if empty.
 	Domains []string
 	// Mailboxes is how many there are over all domains, by default 5; Messages how many they hold together, 1,200.
@@ -33,7 +36,7 @@ type Options struct {
 	TTL, NewTTL, Negative uint32
 	// Delays are how long the tenant takes for things; see [DefaultDelays].
 	Delays *graph.Delays
-	// Waves is over how many waves the list deals the mailboxes; 1 if zero. Of several the first is the pilot.
+	// Waves is over how many waves the list deals the mailboxes; 1 if zero. Of several the first is the pilot, and small.
 	Waves int
 	// NewForm gives the tenant's mail exchangers names of the form that domains get since summer 2026.
 	NewForm bool
@@ -55,7 +58,26 @@ func DefaultDelays() graph.Delays {
 	}
 }
 
+// asOrganisation fills in what an organisation is like where nothing else is asked for.
+func (o Options) asOrganisation() Options {
+	if len(o.Domains) == 0 {
+		o.Domains = []string{"harbour.example", "shipyard.example", "lighthouse.example"}
+	}
+	o.Mailboxes, o.Messages, o.Waves = cmp.Or(o.Mailboxes, 60), cmp.Or(o.Messages, 6000), cmp.Or(o.Waves, 3)
+	o.Arrivals, o.Every = cmp.Or(o.Arrivals, 60), cmp.Or(o.Every, time.Second)
+	if o.Delays == nil {
+		// Users are made one after the other, so what a user takes counts for each.
+		delays := DefaultDelays()
+		delays.Replication, delays.UsageLocation = 150*time.Millisecond, 200*time.Millisecond
+		o.Delays = &delays
+	}
+	return o
+}
+
 func (o Options) withDefaults() Options {
+	if o.Organisation {
+		o = o.asOrganisation()
+	}
 	o.Seed = cmp.Or(o.Seed, 1)
 	if len(o.Domains) == 0 {
 		o.Domains = []string{"harbour.example"}
@@ -70,6 +92,14 @@ func (o Options) withDefaults() Options {
 		o.Delays = &delays
 	}
 	return o
+}
+
+// check refuses what can't be made.
+func (o Options) check() error {
+	if o.Organisation && o.Mailboxes < leastMailboxes {
+		return fmt.Errorf("an organisation has at least %d mailboxes, one for each thing that goes wrong in it; %d are asked for", leastMailboxes, o.Mailboxes)
+	}
+	return nil
 }
 
 // merge returns the stored options with this start's own ones, and refuses a wish that the stored ones don't meet.

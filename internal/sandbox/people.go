@@ -13,32 +13,43 @@ type Account struct {
 	User, Password string
 }
 
-// names are the people of the world; after the last one they come again with a number.
-var names = []struct{ local, display, language string }{
-	{"ada", "Ada Okafor", "en"},
-	{"bruno", "Bruno Müller", "de"},
-	{"chloe", "Chloé Lefèvre", "fr"},
-	{"dmitri", "Dmitri Волков", "en"},
-	{"emi", "Emi 田中", "en"},
-	{"fatima", "Fatima al-Sayed", "en"},
-	{"gwen", "Gwen O'Hara", "en"},
-	{"hugo", "Hugo Ångström", "de"},
-	{"ines", "Inês Carvalho", "en"},
-	{"jonas", "Jonas Weiß", "de"},
+// names are the people of the world: given name, family name and that in ASCII. After the last one each given name is
+// joined to the family names of the others, and after the last of those they come again with a number.
+var names = []struct{ local, given, family, ascii, language string }{
+	{"ada", "Ada", "Okafor", "okafor", "en"},
+	{"bruno", "Bruno", "Müller", "mueller", "de"},
+	{"chloe", "Chloé", "Lefèvre", "lefevre", "fr"},
+	{"dmitri", "Dmitri", "Волков", "volkov", "en"},
+	{"emi", "Emi", "田中", "tanaka", "en"},
+	{"fatima", "Fatima", "al-Sayed", "al-sayed", "en"},
+	{"gwen", "Gwen", "O'Hara", "ohara", "en"},
+	{"hugo", "Hugo", "Ångström", "angstroem", "de"},
+	{"ines", "Inês", "Carvalho", "carvalho", "en"},
+	{"jonas", "Jonas", "Weiß", "weiss", "de"},
+}
+
+// person is who has the i-th mailbox: the part before the @, the name, and the language.
+func person(i int) (local, display, language string) {
+	who, round := names[i%len(names)], i/len(names)
+	family := names[(i+round)%len(names)]
+	local, display, language = who.local, who.given+" "+family.family, who.language
+	if round > 0 {
+		local += "." + family.ascii
+	}
+	if again := round / len(names); again > 0 {
+		local, display = fmt.Sprintf("%s%d", local, again+1), fmt.Sprintf("%s %d", display, again+1)
+	}
+	return local, display, language
 }
 
 // accounts deals the people out over the domains.
 func (w *World) accounts() []Account {
 	list := make([]Account, 0, w.options.Mailboxes)
 	for i := range w.options.Mailboxes {
-		person := names[i%len(names)]
-		local, display := person.local, person.display
-		if round := i / len(names); round > 0 {
-			local, display = fmt.Sprintf("%s%d", local, round+1), fmt.Sprintf("%s %d", display, round+1)
-		}
+		local, display, language := person(i)
 		address := local + "@" + w.options.Domains[i%len(w.options.Domains)]
 		list = append(list, Account{
-			Address: address, DisplayName: display, Language: person.language,
+			Address: address, DisplayName: display, Language: language,
 			User: address, Password: w.secrets.password("mailbox/" + address),
 		})
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -61,7 +60,7 @@ endpoints:
     security: tls
     ca: {{quote .CA}}
     auth: password
-    mailboxesAtOnce: 5
+    mailboxesAtOnce: {{.AtOnce}}
 
 target:
   host: 127.0.0.1
@@ -127,9 +126,9 @@ timing:
   poll: 500ms
   mailboxLimit: 5m
   dnsLimit: 2m
-  delta: 5s
-  deltaAfterMX: 2s
-  quiet: 12s
+  delta: {{.Pace.Delta}}
+  deltaAfterMX: {{.Pace.DeltaAfterMX}}
+  quiet: {{.Pace.Quiet}}
   quietLimit: 5m
   report: 1s
   resend: 5s
@@ -143,6 +142,15 @@ timing:
 func quote(text string) (string, error) {
 	quoted, err := json.Marshal(text)
 	return string(quoted), err
+}
+
+// pace are the plan's waits that depend on how many mailboxes one machine has to look after.
+type pace struct{ Delta, DeltaAfterMX, Quiet time.Duration }
+
+func (o Options) pace() pace {
+	n := time.Duration(o.Mailboxes)
+	after := max(2*time.Second, n*300*time.Millisecond)
+	return pace{Delta: max(5*time.Second, n*400*time.Millisecond), DeltaAfterMX: after, Quiet: max(12*time.Second, after+10*time.Second)}
 }
 
 type dkimRecord struct{ Name, Data string }
@@ -181,40 +189,78 @@ func (w *World) Plan(sealTo string) ([]byte, error) {
 		"TSIGName": tsigName, "TSIGSecret": paths["tsig"], "NewTTL": w.options.NewTTL, "DKIM": dkim,
 		"From": "it@" + w.options.Domains[0], "Support": "it@" + w.options.Domains[0],
 		"NoticesBefore": paths["notices-before"], "NoticesAfter": paths["notices-after"], "Relay": paths["relay"],
-		"Licence": licence, "Waves": w.waves(), "SourceHost": w.sourceHost(),
+		"Licence": licence, "Waves": w.waves(), "SourceHost": w.sourceHost(), "AtOnce": min(max(5, w.options.Mailboxes/8), 8),
+		"Pace": w.options.pace(),
 	})
 	return text.Bytes(), err
 }
 
-// CSV is the list of mailboxes in the form of Microsoft's own migration, with a few columns more. It holds passwords.
-func (w *World) CSV() ([]byte, error) {
+// Edition is which of the lists of mailboxes it is.
+type Edition string
+
+// The editions of the list. An organisation's first one has a wrong password and lacks somebody.
+const (
+	FirstList     Edition = "mailboxes.csv"
+	CorrectedList Edition = "corrected.csv"
+	LateList      Edition = "late.csv"
+)
+
+// Editions are those that the world has, in the order in which they are launched.
+func (w *World) Editions() []Edition {
+	if w.options.Organisation {
+		return []Edition{FirstList, CorrectedList, LateList}
+	}
+	return []Edition{FirstList}
+}
+
+// CSV is a list of mailboxes in the form of Microsoft's own migration, with a few columns more. It holds passwords.
+func (w *World) CSV(edition Edition) ([]byte, error) {
 	var text bytes.Buffer
 	rows := csv.NewWriter(&text)
 	records := [][]string{{"EmailAddress", "UserName", "Password", "DisplayName", "Language", "Wave"}}
-	waves := w.waves()
 	for i, a := range w.people {
-		wave := waves[i*len(waves)/len(w.people)]
-		records = append(records, []string{a.Address, a.User, a.Password, a.DisplayName, a.Language, wave})
+		switch {
+		case a.Address == w.mishaps.Latecomer && edition != LateList:
+			continue
+		case a.Address == w.mishaps.WrongPassword && edition == FirstList:
+			a.Password = w.secrets.password("forgotten/" + a.Address)
+		}
+		records = append(records, []string{a.Address, a.User, a.Password, a.DisplayName, a.Language, w.Wave(i)})
 	}
 	err := rows.WriteAll(records)
 	return text.Bytes(), err
 }
 
-// WriteFiles writes plan.yaml and mailboxes.csv into the folder, for their owner's eyes, and returns their paths.
-func (w *World) WriteFiles(dir, sealTo string) (plan, list string, err error) {
-	plan, list = filepath.Join(dir, "plan.yaml"), filepath.Join(dir, "mailboxes.csv")
-	text, err := w.Plan(sealTo)
-	if err != nil {
-		return "", "", err
+// Wave is the wave of the i-th of the accounts: a small pilot, and the others in equal parts.
+func (w *World) Wave(i int) string {
+	waves, pilots := w.waves(), w.options.pilots()
+	if len(waves) == 1 || i < pilots {
+		return waves[0]
 	}
-	rows, err := w.CSV()
+	return waves[1+(i-pilots)*(len(waves)-1)/(len(w.people)-pilots)]
+}
+
+// WriteFiles writes plan.yaml and the lists into the folder, for their owner's eyes, and returns the paths of the plan and
+// of the first list; the others stand beside it.
+func (w *World) WriteFiles(dir, sealTo string) (plan, list string, err error) {
+	text, err := w.Plan(sealTo)
 	if err != nil {
 		return "", "", err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", "", err
 	}
-	return plan, list, errors.Join(writeFile(plan, text, 0o600), writeFile(list, rows, 0o600))
+	for _, edition := range w.Editions() {
+		rows, err := w.CSV(edition)
+		if err != nil {
+			return "", "", err
+		}
+		if err := writeFile(filepath.Join(dir, string(edition)), rows, 0o600); err != nil {
+			return "", "", err
+		}
+	}
+	plan, list = filepath.Join(dir, "plan.yaml"), filepath.Join(dir, string(FirstList))
+	return plan, list, writeFile(plan, text, 0o600)
 }
 
 // MailToken signs in as the app and returns a token for the tenant's IMAP, for whoever compares both sides.

@@ -48,7 +48,11 @@ type World struct {
 	certificate *tls.Config
 	sockets     *sockets
 	people      []Account
-	ledger      *ledger
+	mishaps     Mishaps
+	deeds       []Deed
+	// reopened says that the directory was a world before.
+	reopened bool
+	ledger   *ledger
 
 	source, target         *store.Store
 	sourceIMAP, targetIMAP *imap.Server
@@ -59,6 +63,9 @@ type World struct {
 
 	cancel context.CancelFunc
 	group  *errgroup.Group
+
+	// desks is held while somebody does something with a message.
+	desks sync.Mutex
 
 	mu sync.Mutex
 	// faults take the desk's faults away.
@@ -92,7 +99,7 @@ func (w *World) prepare(ctx context.Context, o Options) error {
 	if w.db, err = store.Open(filepath.Join(dir, "world.db")); err != nil {
 		return err
 	}
-	if w.options, err = settle(w.db, o); err != nil {
+	if w.options, w.reopened, err = settle(w.db, o); err != nil {
 		return err
 	}
 	if w.secrets, err = openSecrets(dir); err != nil {
@@ -108,6 +115,9 @@ func (w *World) prepare(ctx context.Context, o Options) error {
 		return err
 	}
 	w.people = w.accounts()
+	if err := errors.Join(w.planMishaps(), w.planDeeds()); err != nil {
+		return err
+	}
 	if err := w.openNames(); err != nil {
 		return err
 	}
@@ -121,16 +131,20 @@ func (w *World) prepare(ctx context.Context, o Options) error {
 }
 
 // settle returns the world's options: the stored ones, or at the first time the caller's with the defaults.
-func settle(db *bbolt.DB, o Options) (Options, error) {
+func settle(db *bbolt.DB, o Options) (_ Options, reopened bool, _ error) {
 	var stored *Options
 	if err := get(db, "options", &stored); err != nil {
-		return Options{}, err
+		return Options{}, false, err
 	}
 	if stored != nil {
-		return o.merge(*stored)
+		o, err := o.merge(*stored)
+		return o, true, err
 	}
 	o = o.withDefaults()
-	return o, put(db, "options", o)
+	if err := o.check(); err != nil {
+		return Options{}, false, err
+	}
+	return o, false, put(db, "options", o)
 }
 
 func (w *World) openNames() (err error) {
@@ -172,11 +186,14 @@ func (w *World) openMailboxes(ctx context.Context) (err error) {
 	}
 	w.sourceIMAP = imap.NewServer(imap.Config{Store: w.source, Dialect: dialect, TLS: w.certificate, Authenticate: w.signInSource})
 	w.targetIMAP = imap.NewServer(imap.Config{
-		Store: w.target, Dialect: imap.ExchangeOnline(imap.Classic), TLS: w.certificate, Authenticate: w.signInTarget,
+		Store: w.target, Dialect: w.tenantDialect(), TLS: w.certificate, Authenticate: w.signInTarget,
 		Expires: func(token string) time.Time { return w.tenant.Expires(token) },
 	})
+	w.poison()
 	return nil
 }
+
+func (w *World) tenantDialect() imap.Dialect { return imap.ExchangeOnline(imap.Classic) }
 
 // corpus is what the old system's mailboxes hold at the beginning.
 func (w *World) corpus() corpus.Spec {
@@ -262,6 +279,7 @@ func (w *World) serve() {
 	}
 	run("outside", func() error { return w.outside.Run(ctx) })
 	run("arrivals", func() error { return w.arrive(ctx) })
+	run("people", func() error { return w.work(ctx) })
 	run("clock", func() error { return w.tick(ctx) })
 }
 

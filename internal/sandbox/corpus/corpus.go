@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,14 @@ type Item struct {
 	Kind    string
 	Message store.Message
 }
+
+// Ordinary reports whether there is nothing nasty about the message, and it lies where people keep their mail.
+func (i Item) Ordinary() bool {
+	return i.Kind == ordinaryKind && (i.Folder == store.Inbox || strings.HasSuffix(i.Folder, "Sent"))
+}
+
+// ordinaryKind is the kind of what most mail looks like.
+const ordinaryKind = "ordinary"
 
 // batch is how many messages are stored in one transaction.
 const batch = 64
@@ -109,6 +118,16 @@ func Each(seed uint64, spec Spec, do func(Item) error) error {
 	return nil
 }
 
+// EachOf is [Each] for one of the mailboxes; it does nothing for an address that is none of them.
+func EachOf(seed uint64, spec Spec, address string, do func(Item) error) error {
+	spec = spec.withDefaults()
+	i := slices.Index(spec.Addresses, address)
+	if i < 0 {
+		return nil
+	}
+	return each(seed, spec, address, spec.Big && i == 0, do)
+}
+
 func (s Spec) count(big bool) int {
 	if big {
 		return s.Messages + 1
@@ -131,7 +150,7 @@ func each(seed uint64, spec Spec, address string, big bool, do func(Item) error)
 		case w.Float64() < 0.2:
 			item = w.kind(kinds[w.IntN(len(kinds))], last)
 		default:
-			item = w.item("ordinary", ordinary[w.IntN(len(ordinary))])
+			item = w.item(ordinaryKind, ordinary[w.IntN(len(ordinary))])
 		}
 		item.Message.Delivery = deliveryKey(seed, n)
 		if err := do(item); err != nil {

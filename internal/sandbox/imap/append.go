@@ -124,7 +124,7 @@ func (c *connection) keep(f store.Folder, m store.Message) error {
 		}
 		return refusal
 	}
-	if c.refuses(m.Body) || f.Class != "" {
+	if c.dialect.Refuses(m.Body) || f.Class != "" {
 		return words(c.dialect.Words.Refused)
 	}
 	for _, fault := range c.server.forMessage(c.mailbox, f.Name, m.Body) {
@@ -152,15 +152,15 @@ func (c *connection) keep(f store.Folder, m store.Message) error {
 	return nil
 }
 
-// refuses tells whether the dialect can't take a message.
-func (c *connection) refuses(body []byte) bool {
-	if len(body) == 0 && c.dialect.RefusesEmpty {
+// Refuses tells whether a server with the dialect never takes the message, whatever its size.
+func (d *Dialect) Refuses(body []byte) bool {
+	if len(body) == 0 && d.RefusesEmpty {
 		return true
 	}
-	if c.dialect.RefusesReadReports && strings.HasPrefix(strings.TrimSpace(header(body).Get("Subject")), "Read:") {
+	if d.RefusesReadReports && strings.HasPrefix(strings.TrimSpace(header(body).Get("Subject")), "Read:") {
 		return true
 	}
-	return c.dialect.MaxLine > 0 && longestLine(body) > c.dialect.MaxLine
+	return d.MaxLine > 0 && longestLine(body) > d.MaxLine
 }
 
 func longestLine(body []byte) int {

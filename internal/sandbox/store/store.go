@@ -151,10 +151,14 @@ func (s *Store) view(do func(*transaction) error) error {
 
 // update runs do in a write transaction and, once it is in the file, wakes whoever watches a changed folder.
 func (s *Store) update(do func(*transaction) error) error {
+	return s.updateTx(func(_ *bbolt.Tx, t *transaction) error { return do(t) })
+}
+
+func (s *Store) updateTx(do func(*bbolt.Tx, *transaction) error) error {
 	var t *transaction
 	err := s.db.Update(func(tx *bbolt.Tx) error {
 		t = s.begin(tx)
-		return do(t)
+		return do(tx, t)
 	})
 	if err != nil {
 		return err
