@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,7 +60,7 @@ with the signal form of the Web UI. Kill it at any moment: the same command goes
 	}
 	f := c.Flags()
 	d.place.flags(f, "data/demo")
-	d.world.flags(f)
+	d.world.flags(f, true)
 	f.BoolVar(&d.fresh, "fresh", false, "throw the data directory of an earlier demo away and begin anew")
 	f.StringVar(&d.approve, "approve", "ask", "ask: a person approves the MX change; auto: the demo approves it itself")
 	f.BoolVar(&d.exit, "exit", false, "exit at the end, with status 0 only if every message is accounted for; else the Web UI stays until Ctrl-C")
@@ -96,7 +97,8 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	verdict, err := d.migrate(ctx, operator.New(m.client), world, p, rows)
+	o := operator.New(m.client)
+	verdict, err := d.migrate(ctx, o, world, p, rows, d.chores(o, world, p, key.public))
 	if err != nil {
 		return err
 	}
@@ -112,11 +114,11 @@ func (d *demo) run(ctx context.Context) (err error) {
 }
 
 // migrate launches the tenant, or finds it running or ended, and follows it to the comparison of both sides.
-func (d *demo) migrate(ctx context.Context, o *operator.Operator, world *sandbox.World, p migration.Plan, rows []migration.Mailbox) (*comparison, error) {
+func (d *demo) migrate(ctx context.Context, o *operator.Operator, world *sandbox.World, p migration.Plan, rows []migration.Mailbox, chores []*chore) (*comparison, error) {
 	if err := d.launch(ctx, o, p, rows); err != nil {
 		return nil, err
 	}
-	if err := d.follow(ctx, o, p.Tenant); err != nil {
+	if err := d.follow(ctx, o, p.Tenant, chores); err != nil {
 		return nil, err
 	}
 	report, err := o.Report(ctx, p.Tenant)
@@ -130,28 +132,37 @@ func (d *demo) migrate(ctx context.Context, o *operator.Operator, world *sandbox
 	if err != nil {
 		return nil, err
 	}
+	named(d.out, report.Report, world.Mishaps())
+	fmt.Fprintf(d.out, "\nBoth sides, read by another mail client: %s\n", verdict.tally)
 	for _, fault := range verdict.faults {
 		fmt.Fprintln(d.out, fault)
 	}
 	return verdict, nil
 }
 
-// report prints the closing report and writes it to a file.
+// report writes the closing report to a file, and prints it without what is long in it.
 func (d *demo) report(r migration.Report) error {
 	var text bytes.Buffer
 	if err := show.Report(&text, r, show.Options{}); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "\n%s\n", text.Bytes())
 	path := d.path(reportFile)
 	if err := os.WriteFile(path, text.Bytes(), 0o600); err != nil {
 		return fmt.Errorf("write the closing report: %w", err)
 	}
-	fmt.Fprintf(d.out, "This report is in %s.\n", path)
+	brief := r
+	brief.Mailboxes, brief.Audit, brief.Proofs = nil, nil, nil
+	brief.Changes = slices.DeleteFunc(slices.Clone(r.Changes), func(c migration.Change) bool { return c.After.Type != "MX" })
+	fmt.Fprintln(d.out)
+	if err := show.Report(d.out, brief, show.Options{}); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.out, "\nThe whole report, with each mailbox, every changed record, the proofs and all that happened, is in %s.\n\n", path)
 	return nil
 }
 
-// launch launches the tenant unless it runs or has run in this directory.
+// launch launches the tenant unless it runs or has run in this directory. One that has its list is left alone: the list
+// may have been corrected since.
 func (d *demo) launch(ctx context.Context, o *operator.Operator, p migration.Plan, rows []migration.Mailbox) error {
 	status, err := o.Status(ctx, p.Tenant)
 	switch {
@@ -161,16 +172,15 @@ func (d *demo) launch(ctx context.Context, o *operator.Operator, p migration.Pla
 	case status.Closed != "":
 		fmt.Fprintf(d.out, "The migration of %s ended %s; --fresh begins anew.\n", p.Organisation, status.Ended.Format(time.DateTime))
 		return nil
+	case over(status, migration.StepList):
+		fmt.Fprintf(d.out, "%s: launch %s goes on.\n\n", p.Organisation, status.Launch)
+		return nil
 	}
 	launched, err := o.Launch(ctx, p, rows)
 	if err != nil {
 		return fmt.Errorf("launch %s: %w", p.Tenant, err)
 	}
-	word := "launched"
-	if launched.Continued {
-		word = "goes on"
-	}
-	fmt.Fprintf(d.out, "%s: %d mailboxes, launch %s %s.\n\n", p.Organisation, launched.Mailboxes, launched.Launch, word)
+	fmt.Fprintf(d.out, "%s: %d mailboxes, launch %s.\n\n", p.Organisation, launched.Mailboxes, launched.Launch)
 	return nil
 }
 

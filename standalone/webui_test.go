@@ -25,18 +25,19 @@ import (
 const approver = "Ines at the Web UI"
 
 // TestWebUI looks at a running demo with a browser: the workflow's details must show the eleven steps and, at the
-// gate, what will change; then it approves by the Web UI's own signal form, and the demo must end well.
+// gate, what will change; then it approves by the Web UI's own signal form, and the demo must end well. It is a small
+// world, in which nothing waits for anybody else.
 func TestWebUI(t *testing.T) {
 	data := t.TempDir()
 	port, ui, flags := ports(t)
-	demo := run(t, append([]string{"demo", "--data", data, "--exit"}, flags...)...)
+	demo := run(t, append([]string{"demo", "--data", data, "--organisation=false", "--exit"}, flags...)...)
 	status := waitForGate(t, demo, port)
 	page := openBrowser(t)
 	open(t, page, fmt.Sprintf("http://127.0.0.1:%d/namespaces/default/workflows/%s/%s/user-metadata", ui, status.Tenant, status.RunID))
 	checkDetails(t, page, status)
 	sendSignal(t, page, workflows.SignalApprove, workflows.Decision{Digest: status.Gate.Digest, By: approver, Note: "by the form"})
 	screenshot(t, page)
-	checkEnd(t, demo)
+	checkEnd(t, demo, 1000)
 	report, err := os.ReadFile(filepath.Join(data, reportFile))
 	if err != nil {
 		t.Fatal(err)
@@ -130,11 +131,18 @@ func sendSignal(t *testing.T, page context.Context, name string, payload any) {
 	press(t, page, "dialog[open] [data-testid=signal-select-button]", "")
 	press(t, page, "dialog[open] [role=option]", name)
 	shows(t, page, "dialog[open] [data-testid=signal-select-button]", name)
-	press(t, page, "dialog[open] [role=textbox]", "")
-	if _, err := chromedp.Call(page, input.InsertText, input.InsertTextParams{Text: string(text)}); err != nil {
-		t.Fatalf("type the payload: %v", err)
-	}
-	shows(t, page, "dialog[open] [role=textbox]", string(text))
+	// An editor that isn't ready yet forgets what is typed into it.
+	wait(t, page, "type the payload", func() (bool, error) {
+		press(t, page, "dialog[open] [role=textbox]", "")
+		_, selecting := chromedp.Run(page, chromedp.Evaluate[bool](`document.execCommand("selectAll")`))
+		_, typing := chromedp.Call(page, input.InsertText, input.InsertTextParams{Text: string(text)})
+		if err := errors.Join(selecting, typing); err != nil {
+			return false, err
+		}
+		return eventually(page, 3*time.Second, func() (bool, error) {
+			return showsNow(page, "dialog[open] [role=textbox]", string(text))
+		}) == nil, nil
+	})
 	// Leaving the editor lays the form out anew under the mouse, so the first click may miss the button.
 	wait(t, page, "send the form", func() (bool, error) {
 		press(t, page, "dialog[open] button[type=submit]:not([disabled])", "Submit")
@@ -176,12 +184,13 @@ func press(t *testing.T, page context.Context, selector, text string) {
 // shows waits until the element that the selector finds shows the text.
 func shows(t *testing.T, page context.Context, selector, text string) {
 	t.Helper()
+	wait(t, page, fmt.Sprintf("see %q in %q", text, selector), func() (bool, error) { return showsNow(page, selector, text) })
+}
+
+func showsNow(page context.Context, selector, text string) (bool, error) {
 	read := fmt.Sprintf(`(e => e ? e.innerText + [...e.querySelectorAll("input")].map(i => i.value).join() : "")(document.querySelector(%q))`, selector)
-	var now string
-	wait(t, page, fmt.Sprintf("see %q in %q", text, selector), func() (_ bool, err error) {
-		now, err = chromedp.Run(page, chromedp.Evaluate[string](read))
-		return strings.Contains(strings.Join(strings.Fields(now), " "), strings.Join(strings.Fields(text), " ")), err
-	})
+	now, err := chromedp.Run(page, chromedp.Evaluate[string](read))
+	return strings.Contains(strings.Join(strings.Fields(now), " "), strings.Join(strings.Fields(text), " ")), err
 }
 
 // wait waits for something to hold on the page, and keeps a picture of it where it doesn't come.
