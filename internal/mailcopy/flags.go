@@ -17,6 +17,9 @@ const flagBatch = 200
 // works in the target, those that changed since the last pass.
 func (p *pass) followFlags(ctx context.Context) error {
 	if !p.o.AddOnly && p.o.Poison == nil {
+		if err := p.rebuildPairs(ctx); err != nil {
+			return err
+		}
 		for _, uid := range p.changed {
 			if _, paired := p.ledger.target(uid); paired {
 				p.ledger.mark(uid)

@@ -136,6 +136,11 @@ func (w *worker) compare(ctx context.Context, sel *selected, ledgers []*ledger, 
 			claimed[uid] = true
 		}
 	}
+	for _, l := range ledgers {
+		if s := l.look(); s.PairsDropped { // whose copies can't be told from others below
+			base = max(base, s.TargetHigh+1)
+		}
+	}
 	var unknown []uint32
 	for uid := range here {
 		if uid >= base && !claimed[uid] {

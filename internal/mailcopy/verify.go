@@ -194,6 +194,9 @@ func (v *verifier) group(ctx context.Context, group []migration.FolderState, fol
 	}
 	for i := range group {
 		r.baseline = min(r.baseline, group[i].Baseline)
+		if group[i].PairsDropped {
+			r.dropped = max(r.dropped, group[i].TargetHigh)
+		}
 		if err := r.claim(group[i]); err != nil {
 			return nil, err
 		}
@@ -223,6 +226,8 @@ type recount struct {
 	target   side
 	claimed  uids // target UIDs that are explained
 	baseline uint32
+	// dropped is up to which target UID copies of messages that left the source can't be told, because pairs were dropped.
+	dropped uint32
 }
 
 // claim takes every recorded copy of the folder as explained, those of messages that left the source too.
@@ -342,7 +347,7 @@ func (r *recount) unknown() int {
 	}
 	n := 0
 	for _, uid := range r.target.order {
-		if uid >= r.baseline && !r.claimed[uid] {
+		if uid >= r.baseline && uid > r.dropped && !r.claimed[uid] {
 			if n++; n == 1 {
 				r.fault("target UID %d is not explained by any source message", uid)
 			}
