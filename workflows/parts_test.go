@@ -121,8 +121,16 @@ func TestWaveGrantsItsShare(t *testing.T) {
 	}
 	w.s.Rows[0].Report.Copied = true
 	w.s.Rows[3].Report.Problem = &migration.Problem{Text: "it waits, and holds no place"}
-	if got := granted(); got != "01234" {
+	if got := granted(); got != "0124" {
 		t.Errorf("then granted %s", got)
+	}
+	w.s.Rows[3].Report.Problem = nil // it was mended, and another has its place
+	if got := granted(); got != "0124" {
+		t.Errorf("after it was mended granted %s", got)
+	}
+	w.s.Rows[4].Report.Copied = true
+	if got := granted(); got != "01234" {
+		t.Errorf("at last granted %s", got)
 	}
 }
 

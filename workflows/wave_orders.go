@@ -119,10 +119,16 @@ func (w *wave) owed() []int {
 	return places
 }
 
-// grant orders first copies, as many at once as the wave's share of each source allows.
+// grant orders first copies, as many at once as the wave's share of each source allows. One that waits for a person gives
+// its place up, and gets one again when it may go on.
 func (w *wave) grant() {
 	if w.idle() {
 		return
+	}
+	for _, r := range w.s.Rows {
+		if r.Granted && !r.Report.Copied && r.Report.Problem != nil {
+			r.Granted = false
+		}
 	}
 	for _, s := range w.s.Orders.Shares {
 		active := 0
@@ -135,7 +141,7 @@ func (w *wave) grant() {
 			if active >= s.Mailboxes {
 				break
 			}
-			if r.Endpoint == s.Endpoint && r.started() && !r.Granted && !r.out() && !r.Lost {
+			if r.Endpoint == s.Endpoint && r.started() && !r.Granted && !r.out() && !r.Lost && r.Report.Problem == nil {
 				r.Granted = true
 				active++
 			}

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,9 +19,11 @@ import (
 // pier is one wave with real mailboxes, whose tenant is the test.
 type pier struct {
 	*testsuite.TestWorkflowEnvironment
-	t        *testing.T
-	world    *fake.World
-	reports  []waveReport
+	t       *testing.T
+	world   *fake.World
+	reports []waveReport
+	// verdicts come from many goroutines.
+	mu       sync.Mutex
 	verdicts []verdict
 	orders   waveOrders
 	plan     migration.Plan
@@ -54,6 +57,8 @@ func newPier(t *testing.T) *pier {
 		})
 	p.OnSignalExternalWorkflow(mock.Anything, "contoso", "", signalVerdict, mock.Anything).Return(
 		func(_, _, _, _ string, arg any) error {
+			p.mu.Lock()
+			defer p.mu.Unlock()
 			p.verdicts = append(p.verdicts, arg.(verdict))
 			return nil
 		})
