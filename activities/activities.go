@@ -26,6 +26,10 @@ const (
 // ProblemType is the type of the application errors that need a person; the error's detail is a migration.Problem.
 const ProblemType = "problem"
 
+// Attempts is how often an activity is tried before its workflow has a say and, where the failure may pass, has it tried
+// as often again.
+const Attempts = 12
+
 // BatchSize is how many mailboxes at most an activity that serves many is given at once.
 const BatchSize = 25
 

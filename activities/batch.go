@@ -9,8 +9,9 @@ import (
 	"github.com/mailferry/mailferry/internal/migration"
 )
 
-// stubborn is after how many attempts an error that befalls only some of a batch is no longer waited for.
-const stubborn = 10
+// stubborn is after how many attempts an error that befalls only some of a batch is no longer waited for. It is less than
+// [Attempts], because what an activity meant to do is known to its later attempts alone.
+const stubborn = Attempts - 2
 
 // batchDetails is what the heartbeats of an activity that serves many mailboxes hold.
 type batchDetails[O any] struct {

@@ -47,7 +47,7 @@ type slice struct {
 }
 
 // Copy runs one slice of a pass over one mailbox. It ends in one of three ways: with a result and no error, when the
-// pass is done, the slice is used up, it was asked to stop, or a person is needed; with an error after a last
+// pass is done, the slice is used up, it was asked to stop, it has failed often enough, or a person is needed; with an error after a last
 // heartbeat, when it is to be tried again from there; or not at all, when its process dies, and then too the next
 // attempt goes on from the last heartbeat. Only one attempt writes at a time: see pulse.
 func (a *Activities) Copy(ctx context.Context, in CopyInput) (CopyOutput, error) {
@@ -188,6 +188,10 @@ func (s *slice) failed(ctx context.Context, out CopyOutput, err error) (CopyOutp
 	}
 	if total.Suspect != nil && total.Fruitless >= fruitless {
 		result.Exit, result.Poison = migration.ExitPoison, total.Suspect
+		return s.result(result)
+	}
+	if activity.GetInfo(ctx).Attempt >= Attempts {
+		result.Exit, result.Words = migration.ExitLater, err.Error()
 		return s.result(result)
 	}
 	total.Released = true

@@ -61,6 +61,8 @@ type CopyOutput struct {
 	Poison  *migration.Refusal `json:"poison,omitempty"`
 	// Deletions is how many wait for a person's word, with a Problem of kind "many-deletions".
 	Deletions int `json:"deletions,omitempty"`
+	// Words are what the last failure said, with ExitLater.
+	Words string `json:"words,omitempty"`
 }
 
 // VerifyInput is a mailbox to recount.

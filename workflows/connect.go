@@ -30,6 +30,29 @@ func (w *wave) connect(ctx workflow.Context, rows []*row) ([]outcome, error) {
 	return outcomes, nil
 }
 
+// mailboxInput is what the mailbox of a row begins with.
+func (w *wave) mailboxInput(r *row, m migration.Mailbox) MailboxInput {
+	endpoint, _ := w.in.Plan.Endpoint(r.Endpoint)
+	return MailboxInput{
+		Scope: w.scope, Parent: workflow.GetInfo(w.base).WorkflowExecution.ID, Mailbox: m, Endpoint: endpoint, Expected: Load{r.Expected, r.Bytes},
+		Door: w.door(), Rules: w.in.Plan.Copy, SourceHosts: w.in.Plan.Routing.SourceHosts,
+		Organisation: w.in.Plan.Organisation, Notices: w.in.Plan.Notices, Timing: w.timing, Archive: w.in.Plan.Archive,
+	}
+}
+
+// startRoom is how many bytes the inputs of mailboxes that are started at once may have together: they all are in one
+// message to the server, which takes 4 MB, and in the wave's history.
+const startRoom = 256 << 10
+
+// startsAtOnce is how many mailboxes are started at once: fewer where the plan has large certificates.
+func (w *wave) startsAtOnce() int {
+	rows := w.ready(stageStart, 1)
+	if len(rows) == 0 {
+		return 1
+	}
+	return max(1, min(activities.BatchSize, startRoom/len(encode(w.mailboxInput(rows[0], *rows[0].Mailbox)))))
+}
+
 // start starts a Mailbox for each row and confirms every start before it returns. The mailboxes outlive this run of
 // the wave. One that runs already is its row's fault and stops no other.
 func (w *wave) start(ctx workflow.Context, rows []*row) ([]outcome, error) {
@@ -46,14 +69,9 @@ func (w *wave) start(ctx workflow.Context, rows []*row) ([]outcome, error) {
 			TypedSearchAttributes: attributes(w.scope, migration.StepMigrate),
 			StaticSummary:         shorten(r.Address, 200),
 			Memo:                  w.firstMemo(r),
-			Priority:              temporal.Priority{FairnessKey: w.scope.Tenant},
+			Priority:              temporal.Priority{PriorityKey: mailboxPriority, FairnessKey: w.scope.Tenant},
 		})
-		endpoint, _ := w.in.Plan.Endpoint(r.Endpoint)
-		futures[i] = workflow.ExecuteChildWorkflow(ctx, MailboxType, MailboxInput{
-			Scope: w.scope, Parent: workflow.GetInfo(w.base).WorkflowExecution.ID, Mailbox: sent[i], Endpoint: endpoint, Expected: Load{r.Expected, r.Bytes},
-			Door: w.door(), Rules: w.in.Plan.Copy, SourceHosts: w.in.Plan.Routing.SourceHosts,
-			Organisation: w.in.Plan.Organisation, Notices: w.in.Plan.Notices, Timing: w.timing, Archive: w.in.Plan.Archive,
-		})
+		futures[i] = workflow.ExecuteChildWorkflow(ctx, MailboxType, w.mailboxInput(r, sent[i]))
 	}
 	outcomes := make([]outcome, len(rows))
 	for i, r := range rows {

@@ -40,6 +40,11 @@ type core struct {
 	busy    int
 	signals []signal
 	audit   *[]migration.AuditEntry
+	// retrying is what fails again and again.
+	retrying *[]Retrying
+	// talks are the conditions under which parents or children are to be told something; left says that no more is.
+	talks []func() bool
+	left  bool
 	// changes counts what may have changed what is shown; shown is its value when it was last shown.
 	changes, shown int
 	// headline is what the memo last said but for its totals, memo all of it; memoAt is when, and memoDue when totals that
@@ -51,8 +56,10 @@ type core struct {
 }
 
 // setup makes the contexts. onCancel is called when Temporal's Cancel comes.
-func (c *core) setup(ctx workflow.Context, scope activities.Scope, timing migration.Timing, audit *[]migration.AuditEntry, onCancel func(Order)) {
-	c.scope, c.timing, c.audit = scope, timing, audit
+func (c *core) setup(
+	ctx workflow.Context, scope activities.Scope, timing migration.Timing, audit *[]migration.AuditEntry, retrying *[]Retrying, onCancel func(Order),
+) {
+	c.scope, c.timing, c.audit, c.retrying = scope, timing, audit, retrying
 	c.base, _ = workflow.NewDisconnectedContext(ctx)
 	c.work, c.stop = workflow.WithCancel(c.base)
 	workflow.Go(c.base, func(base workflow.Context) {
@@ -119,6 +126,28 @@ func (c *core) background(ctx workflow.Context, ready func() bool, act func(work
 			c.touch()
 		}
 	})
+}
+
+// talk runs act again and again whenever ready holds, as background does, but also while a new run waits for what is
+// under way: that may take long, and parents and children must hear of one another meanwhile.
+func (c *core) talk(ctx workflow.Context, ready func() bool, act func(workflow.Context)) {
+	c.talks = append(c.talks, ready)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for {
+			if err := workflow.Await(ctx, func() bool { return c.left || ready() }); err != nil || c.left {
+				return
+			}
+			c.busy++
+			act(ctx)
+			c.busy--
+			c.touch()
+		}
+	})
+}
+
+// silent reports whether nobody is to be told anything.
+func (c *core) silent() bool {
+	return !slices.ContainsFunc(c.talks, func(ready func() bool) bool { return ready() })
 }
 
 // pace sets a timer for the next thing that falls due, so that the conditions are looked at again then. next returns
@@ -190,13 +219,14 @@ func (c *core) mark(state migration.State, step migration.Step) {
 	_ = workflow.UpsertTypedSearchAttributes(c.base, SearchState.ValueSet(string(state)), SearchStep.ValueSet(int64(step)))
 }
 
-// settle waits until nothing is in the midst of anything, so that a new run can begin, and takes in every signal that
-// has come. The caller must return without blocking.
+// settle waits until nothing is in the midst of anything and all is said, so that a new run can begin, and takes in
+// every signal that has come. The caller must return without blocking.
 func (c *core) settle() {
 	c.leaving = true
 	for {
-		_ = workflow.Await(c.base, func() bool { return c.busy == 0 && workflow.AllHandlersFinished(c.base) })
+		_ = workflow.Await(c.base, func() bool { return c.busy == 0 && workflow.AllHandlersFinished(c.base) && c.silent() })
 		if !c.drain() {
+			c.left = true
 			return
 		}
 	}

@@ -202,7 +202,7 @@ func (t *tenant) apply(c migration.Change) *migration.Problem {
 	defer func() { t.changing = false }()
 	ctx := t.light(t.base, urgent, fmt.Sprintf("change the MX of %s to %s", c.After.Name, joined(c.After.Data)))
 	ctx = workflow.WithScheduleToCloseTimeout(workflow.WithWaitForCancellation(ctx, true), changeLimit)
-	err := workflow.ExecuteActivity(ctx, a.ApplyChange, activities.ApplyInput{DNS: t.in.Plan.DNS, Change: c}).Get(ctx, nil)
+	err := workflow.ExecuteActivity(ctx, a.ApplyChange, activities.ApplyInput{DNS: t.dns(), Change: c}).Get(ctx, nil)
 	if err == nil {
 		return nil
 	}

@@ -53,6 +53,7 @@ func tenantDetails(s Status) string {
 		writeGate(&b, s.Gate)
 	}
 	writeWaiting(&b, s.Waiting, len(s.Waiting))
+	writeRetrying(&b, s.Retrying)
 	if len(s.Proofs) > 0 {
 		b.WriteString("\n### Proofs of routing\n\n| domain | proof | state | |\n|---|---|---|---|\n")
 		for _, p := range s.Proofs {
@@ -137,6 +138,28 @@ func writeWaiting(b *page, all []Waiting, count int) {
 	}
 }
 
+// writeRetrying says what fails and is tried again by itself.
+func writeRetrying(b *page, all []Retrying) {
+	if len(all) == 0 {
+		return
+	}
+	b.WriteString("\n### Fails, and is tried again\n\n")
+	for i, r := range all {
+		if i == 5 {
+			b.WriteString("- and more\n")
+			break
+		}
+		b.printf("- %s since %s: %s\n", plain(joinedWords(r.Mailbox, r.What)), stamp(r.Since), plain(r.Words))
+	}
+}
+
+func joinedWords(who, what string) string {
+	if who == "" {
+		return what
+	}
+	return who + ", " + what
+}
+
 func writeAudit(b *page, audit []migration.AuditEntry) {
 	if len(audit) == 0 {
 		return
@@ -160,6 +183,7 @@ func waveDetails(s WaveStatus, audit []migration.AuditEntry) string {
 	}
 	writeTotals(&b, s.Totals)
 	writeWaiting(&b, s.Waiting, s.WaitingCount)
+	writeRetrying(&b, s.Retrying)
 	writeAudit(&b, audit)
 	return shorten(b.String(), detailsLimit)
 }
@@ -176,6 +200,9 @@ func mailboxDetails(s MailboxStatus, audit []migration.AuditEntry) string {
 		"| %d | %d | %d | %d | %d | %d | %d |\n", a.Source, a.Copied, a.Already, a.Moved, a.LeftOut, a.Refused, a.Gone)
 	if s.Problem != nil {
 		b.printf("\n### ✋ Waiting for a person\n\n%s\n", plain(s.Problem.String()))
+	}
+	if s.Retrying != nil {
+		writeRetrying(&b, []Retrying{*s.Retrying})
 	}
 	for _, fault := range s.Verification.Faults {
 		b.printf("- %s\n", plain(fault))

@@ -14,7 +14,7 @@ import (
 // passesARun is after how many passes a mailbox goes on as a new run, whatever the server suggests.
 const passesARun = 30
 
-// errInterrupted: the mailbox is to be paused, left out or aborted.
+// errInterrupted: the mailbox is to be paused, left out or aborted, or something is to be tried again later.
 var errInterrupted = errors.New("the mailbox is interrupted")
 
 // mailbox is one run of a Mailbox workflow.
@@ -36,7 +36,7 @@ func Mailbox(ctx workflow.Context, in MailboxInput) error {
 		m.s = *in.Carried
 	}
 	m.began = m.s.Passes
-	m.setup(ctx, in.Scope, in.Timing, &m.s.Audit, m.abort)
+	m.setup(ctx, in.Scope, in.Timing, &m.s.Audit, &m.s.Retrying, m.abort)
 	if err := workflow.SetQueryHandler(ctx, QueryStatus, func() (MailboxStatus, error) { return m.answerStatus(), nil }); err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (m *mailbox) next() errand {
 		return doRenew
 	case !s.Due.IsZero() && !now.Before(s.Due):
 		return doReport
-	case s.Excluded != nil, s.Problem != nil, m.paused(), s.Finished:
+	case s.Excluded != nil, s.Problem != nil, m.paused(), s.Finished, now.Before(s.RetryAt):
 		return idle
 	case !s.Copied:
 		if s.Orders.Sync {
@@ -106,6 +106,10 @@ func (m *mailbox) nextToClose(now time.Time) errand {
 		return doReport
 	case m.paused() && s.Aborted == nil && !s.Archived:
 		return idle
+	case now.Before(s.RetryAt) && !s.Due.IsZero() && !now.Before(s.Due):
+		return doReport
+	case now.Before(s.RetryAt):
+		return idle
 	case m.wantsWelcome() && !s.Welcomed:
 		return doWelcome
 	case !s.Archived:
@@ -122,6 +126,9 @@ func (m *mailbox) nextToClose(now time.Time) errand {
 func (m *mailbox) due() time.Time {
 	s := &m.s
 	due := s.Due
+	if m.now().Before(s.RetryAt) {
+		return earliest(due, s.RetryAt)
+	}
 	if s.Copied && s.Pass == nil && s.Problem == nil && !s.Finished && s.Excluded == nil && !m.closing() && !m.paused() {
 		due = earliest(due, m.nextPass())
 	}
@@ -169,8 +176,11 @@ func (m *mailbox) rest() {
 }
 
 func (m *mailbox) restSummary(due time.Time) string {
-	if due.Equal(m.s.Due) {
+	switch {
+	case due.Equal(m.s.Due):
 		return "report again"
+	case due.Equal(m.s.RetryAt):
+		return "try again"
 	}
 	return fmt.Sprintf("next delta (pass %d)", m.s.Passes+1)
 }
@@ -211,6 +221,7 @@ func (m *mailbox) interrupted() bool {
 }
 
 // call runs an activity and stops it when the mailbox is interrupted. What a stopped activity still returned counts.
+// One that fails of something that may pass is tried again later.
 func (m *mailbox) call(options func(workflow.Context) workflow.Context, activity, in, out any) error {
 	ctx, cancel := workflow.WithCancel(m.base)
 	defer cancel()
@@ -220,10 +231,33 @@ func (m *mailbox) call(options func(workflow.Context) workflow.Context, activity
 		cancel()
 	}
 	err := future.Get(m.base, out)
-	if temporal.IsCanceledError(err) {
+	switch {
+	case temporal.IsCanceledError(err), passing(err) && m.interrupted():
+		return errInterrupted
+	case passing(err):
+		m.postpone(failureWords(err))
 		return errInterrupted
 	}
+	m.recovered()
 	return err
+}
+
+// postpone has what failed tried again later.
+func (m *mailbox) postpone(words string) {
+	if len(m.s.Retrying) == 0 {
+		m.tell()
+	}
+	_, step := m.state()
+	m.fails(Retrying{Step: step, Wave: m.in.Mailbox.Wave, Mailbox: m.in.Mailbox.Address, What: m.doing}, words)
+	m.s.RetryAt = m.now().Add(m.timing.RetryMax.D())
+}
+
+// recovered ends what postpone began.
+func (m *mailbox) recovered() {
+	if len(m.s.Retrying) > 0 {
+		m.s.Retrying, m.s.RetryAt = nil, time.Time{}
+		m.tell()
+	}
 }
 
 // trouble takes an activity's error: a person must act, unless the mailbox was merely interrupted.
@@ -238,6 +272,6 @@ func (m *mailbox) trouble(step migration.Step, err error) {
 
 // wait has the mailbox wait for a person.
 func (m *mailbox) wait(step migration.Step, problem migration.Problem) {
-	m.s.Problem, m.s.ProblemStep, m.s.ProblemSince = &problem, step, m.now()
+	m.s.Problem, m.s.ProblemStep, m.s.ProblemSince = bounded(problem), step, m.now()
 	m.tell()
 }

@@ -15,7 +15,7 @@ func (m *mailbox) answerStatus() MailboxStatus {
 
 // memo is the status, as far as a memo has room for it.
 func (s MailboxStatus) memo() MailboxStatus {
-	s.ID, s.Audit = "", nil // the ID is the workflow's own
+	s.ID, s.Audit, s.Retrying = "", nil, nil // the ID is the workflow's own
 	s.Verification.Folders, s.Verification.Faults = nil, nil
 	if p := s.Problem; p != nil {
 		s.Problem = &migration.Problem{Kind: p.Kind, Text: cut(p.Text, 300), Remedy: cut(p.Remedy, 200)}

@@ -42,6 +42,11 @@ func (m *mailbox) hear() {
 		m.tell()
 	})
 	m.onOrder(SignalSyncNow, "Begin the next delta at once.", false, func(o Order) {
+		if !m.s.RetryAt.IsZero() && !m.interrupted() {
+			m.s.RetryAt = m.now()
+			m.record(o.By, because("asked that it be tried again at once", o.Reason))
+			return
+		}
 		if why := m.noSync(); why != "" {
 			m.ignore(o.By, SignalSyncNow, why)
 			return
@@ -200,11 +205,16 @@ func (m *mailbox) report() {
 func (m *mailbox) reportNow() mailboxReport {
 	s := &m.s
 	status := m.status()
+	problem := s.Problem
+	if problem != nil {
+		problem = short(*problem)
+	}
 	return mailboxReport{
 		Number: s.Report, Address: m.in.Mailbox.Address, State: status.State, Step: status.Step, Doing: status.Doing,
 		Copied: s.Copied, Verified: s.Copied && s.Verification.Verified && s.Problem == nil, Finished: s.Finished,
 		Account: status.Account, RefusalCount: s.Copy.RefusalCount, Passes: s.Passes, LastPass: s.LastPass, PassBegan: s.PassBegan,
-		PassDone: s.PassDone, Arrivals: s.Arrivals, Problem: s.Problem, AddOnly: m.addOnly(), Restored: s.Restored, Final: s.Archived,
+		PassDone: s.PassDone, Arrivals: s.Arrivals, Problem: problem, Retrying: status.Retrying, AddOnly: m.addOnly(),
+		Restored: s.Restored, Final: s.Archived,
 	}
 }
 
@@ -264,6 +274,9 @@ func (m *mailbox) status() MailboxStatus {
 	if s.Problem != nil {
 		status.Since = s.ProblemSince
 	}
+	if len(s.Retrying) > 0 {
+		status.Retrying = &s.Retrying[0]
+	}
 	return status
 }
 
@@ -288,6 +301,8 @@ func (m *mailbox) word() string {
 		return "paused with its wave"
 	case s.Paused:
 		return "paused"
+	case len(s.Retrying) > 0:
+		return "tries again to go on with: " + s.Retrying[0].What
 	case s.Finished:
 		return "final delta done"
 	case s.Pass != nil || m.doing != "" && m.next() == doPass:

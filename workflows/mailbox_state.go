@@ -67,6 +67,10 @@ type MailboxMemory struct {
 	Anew       bool        `json:"anew,omitempty"`
 	Restored   int         `json:"restored,omitempty"`
 
+	// Retrying is what fails again and again, and RetryAt when it is tried again.
+	Retrying []Retrying `json:"retrying,omitempty"`
+	RetryAt  time.Time  `json:"retryAt,omitzero"`
+
 	Paused   bool   `json:"paused,omitempty"`
 	Demanded bool   `json:"demanded,omitempty"` // sync-now
 	PassDone int    `json:"passDone,omitempty"` // the last demand of the wave that was met

@@ -198,6 +198,7 @@ type mailboxReport struct {
 	PassDone int                `json:"passDone,omitempty"`
 	Arrivals migration.Arrivals `json:"arrivals"`
 	Problem  *migration.Problem `json:"problem,omitempty"`
+	Retrying *Retrying          `json:"retrying,omitempty"`
 	AddOnly  bool               `json:"addOnly,omitempty"`
 	// Restored counts how often it was left out and taken back.
 	Restored int  `json:"restored,omitempty"`

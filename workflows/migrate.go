@@ -39,6 +39,7 @@ func (m *mailbox) pass() {
 func (m *mailbox) beginPass() {
 	s := &m.s
 	p := &pass{Began: m.now(), First: !s.Copied, Final: s.Orders.Finish, Demand: s.Orders.Pass}
+	demanded := s.Demanded
 	s.Demanded = false
 	m.does("looking for changes")
 	in := activities.ProbeInput{Endpoint: m.in.Endpoint, Mailbox: m.in.Mailbox, Rules: m.in.Rules}
@@ -47,6 +48,7 @@ func (m *mailbox) beginPass() {
 	}
 	var out activities.ProbeOutput
 	if err := m.call(m.lightly("look for changes at the source"), a.Probe, in, &out); err != nil {
+		s.Demanded = s.Demanded || demanded
 		m.trouble(migration.StepMigrate, err)
 		return
 	}
@@ -77,7 +79,7 @@ func (m *mailbox) slice() {
 	m.does(what)
 	in := m.copyInput(p.Remaining)
 	var out activities.CopyOutput
-	if err := m.call(m.heavily(fmt.Sprintf("%s of %d folders", what, len(p.Remaining))), a.Copy, in, &out); err != nil {
+	if err := m.call(m.heavily(untilItReturns, fmt.Sprintf("%s of %d folders", what, len(p.Remaining))), a.Copy, in, &out); err != nil {
 		m.trouble(migration.StepMigrate, err)
 		return
 	}
@@ -95,6 +97,11 @@ func (m *mailbox) slice() {
 		if !m.interrupted() {
 			// Its worker went down; another will take it.
 			_ = workflow.NewTimer(m.base, m.timing.Retry.D()).Get(m.base, nil)
+		}
+	case migration.ExitLater:
+		p.Remaining = out.Remaining
+		if out.Progress.Messages == 0 {
+			m.postpone(out.Words)
 		}
 	case migration.ExitProblem:
 		p.Remaining = out.Remaining
@@ -160,7 +167,7 @@ func (m *mailbox) tryAlone() {
 	in := m.copyInput([]string{poison.Folder})
 	in.Poison = &poison
 	options := func(ctx workflow.Context) workflow.Context {
-		return m.heavy(ctx, m.in.Rules, firstCopy, fmt.Sprintf("try message %d of %s alone", poison.UID, poison.Folder))
+		return m.heavy(ctx, m.in.Rules, firstCopy, untilItReturns, fmt.Sprintf("try message %d of %s alone", poison.UID, poison.Folder))
 	}
 	var out activities.CopyOutput
 	if err := m.call(options, a.Copy, in, &out); err != nil {
@@ -170,6 +177,9 @@ func (m *mailbox) tryAlone() {
 	m.take(out)
 	switch out.Exit {
 	case migration.ExitStopped:
+		return
+	case migration.ExitLater:
+		m.postpone(out.Words)
 		return
 	case migration.ExitProblem:
 		m.wait(migration.StepMigrate, problemIn(out))
@@ -272,7 +282,7 @@ func (m *mailbox) verify() error {
 		in.State, in.Known = s.Copy.Part(p.Changed), p.Known
 	}
 	var out migration.Verification
-	if err := m.call(m.heavily("recount and compare both sides"), a.Verify, in, &out); err != nil {
+	if err := m.call(m.heavily(activities.Attempts, "recount and compare both sides"), a.Verify, in, &out); err != nil {
 		return err
 	}
 	if !whole {
@@ -324,6 +334,11 @@ func (m *mailbox) lightly(summary string) func(workflow.Context) workflow.Contex
 	return func(ctx workflow.Context) workflow.Context { return m.light(ctx, m.priority(), summary) }
 }
 
-func (m *mailbox) heavily(summary string) func(workflow.Context) workflow.Context {
-	return func(ctx workflow.Context) workflow.Context { return m.heavy(ctx, m.in.Rules, m.priority(), summary) }
+// untilItReturns are the attempts of an activity that itself knows when it has been tried often enough.
+const untilItReturns = 0
+
+func (m *mailbox) heavily(attempts int32, summary string) func(workflow.Context) workflow.Context {
+	return func(ctx workflow.Context) workflow.Context {
+		return m.heavy(ctx, m.in.Rules, m.priority(), attempts, summary)
+	}
 }

@@ -56,7 +56,7 @@ func (t *tenant) lower(ctx workflow.Context, d *tenantDomain) error {
 	short.TTL = t.in.Plan.DNS.TTL
 	if record.TTL > short.TTL && len(record.Data) > 0 {
 		change := migration.Change{Before: record, After: short}
-		in := activities.ApplyInput{DNS: t.in.Plan.DNS, Change: change}
+		in := activities.ApplyInput{DNS: t.dns(), Change: change}
 		if err := t.do(ctx, migration.StepOptimise, fmt.Sprintf("lower the TTL of the MX of %s to %d s", d.Name, short.TTL),
 			a.ApplyChange, in, nil); err != nil {
 			return err
@@ -70,7 +70,7 @@ func (t *tenant) lower(ctx workflow.Context, d *tenantDomain) error {
 
 // readMX reads a domain's MX from its authoritative servers.
 func (t *tenant) readMX(ctx workflow.Context, step migration.Step, d *tenantDomain) (migration.Record, error) {
-	in := activities.ReadInput{DNS: t.in.Plan.DNS, Name: d.Name, Type: "MX"}
+	in := activities.ReadInput{DNS: t.dns(), Name: d.Name, Type: "MX"}
 	var out activities.ReadOutput
 	err := t.do(ctx, step, "read the MX of "+d.Name, a.ReadRecord, in, &out)
 	return out.Record, err

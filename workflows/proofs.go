@@ -17,7 +17,7 @@ const probePatience = 10
 
 // proveRecords: all authoritative servers and the plan's resolvers give the new MX.
 func (t *tenant) proveRecords(ctx workflow.Context, p *migration.Proof, d *tenantDomain) error {
-	in := activities.VisibleInput{DNS: t.in.Plan.DNS, Record: d.Wanted}
+	in := activities.VisibleInput{DNS: t.dns(), Record: d.Wanted}
 	var out activities.VisibleOutput
 	if err := t.do(ctx, migration.StepRouting, "look for the new MX of "+d.Name+" everywhere", a.Visible, in, &out); err != nil {
 		return err
@@ -148,7 +148,7 @@ func (t *tenant) proveTrace(ctx workflow.Context, p *migration.Proof) error {
 func (t *tenant) notObtainable(p *migration.Proof, err error) error {
 	problem := problemOf(err)
 	if problem == nil {
-		return errAborted
+		return ended(err)
 	}
 	p.State, p.Text = migration.ProofNotObtainable, problem.String()
 	return nil

@@ -91,7 +91,7 @@ func (t *tenant) restore(ctx workflow.Context) {
 // shown; whatever else keeps it from being set back waits for a person, who retries it or aborts once more.
 func (t *tenant) setBack(ctx workflow.Context, d *tenantDomain) error {
 	back := migration.Change{Before: d.Change.After, After: d.Change.Before}
-	in := activities.ApplyInput{DNS: t.in.Plan.DNS, Change: back}
+	in := activities.ApplyInput{DNS: t.dns(), Change: back}
 	for {
 		err := t.try(ctx, migration.StepCutover, "set the MX of "+d.Name+" back to "+joined(back.After.Data), a.ApplyChange, in, nil)
 		if err == nil {
@@ -100,7 +100,7 @@ func (t *tenant) setBack(ctx workflow.Context, d *tenantDomain) error {
 		problem := problemOf(err)
 		switch {
 		case problem == nil:
-			return errAborted
+			return ended(err)
 		case problem.Kind == zoneChanged:
 			d.Left = problem.Text
 			t.record("", "the MX of "+d.Name+" is left as it is: "+problem.String())

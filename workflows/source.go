@@ -144,9 +144,17 @@ func (t *tenant) serviceRecords(ctx workflow.Context, d *tenantDomain) ([]migrat
 	}
 }
 
+// dns is where records are read and changed, without those that the plan wants to have there: they can be many, and
+// each goes to an activity by itself.
+func (t *tenant) dns() migration.DNS {
+	d := t.in.Plan.DNS
+	d.DKIM = nil
+	return d
+}
+
 // publishRecord adds a record to what stands in the DNS, and returns the set as it is then.
 func (t *tenant) publishRecord(ctx workflow.Context, r migration.Record) (migration.Record, error) {
-	in := activities.PublishInput{DNS: t.in.Plan.DNS, Record: r}
+	in := activities.PublishInput{DNS: t.dns(), Record: r}
 	var out activities.PublishOutput
 	if err := t.do(ctx, migration.StepSource, fmt.Sprintf("publish %s %s", r.Type, r.Name), a.Publish, in, &out); err != nil {
 		return migration.Record{}, err
@@ -161,7 +169,7 @@ func (t *tenant) publishRecord(ctx workflow.Context, r migration.Record) (migrat
 // visible waits until every server and resolver gives a set.
 func (t *tenant) visible(ctx workflow.Context, step migration.Step, d *tenantDomain, r migration.Record) error {
 	for {
-		in := activities.VisibleInput{DNS: t.in.Plan.DNS, Record: r}
+		in := activities.VisibleInput{DNS: t.dns(), Record: r}
 		var out activities.VisibleOutput
 		if err := t.do(ctx, step, fmt.Sprintf("look for %s %s everywhere", r.Type, r.Name), a.Visible, in, &out); err != nil {
 			return err
@@ -216,7 +224,7 @@ func (t *tenant) inspect(ctx workflow.Context, e migration.Endpoint) error {
 				break
 			}
 			if problem = problemOf(err); problem == nil {
-				return errAborted
+				return ended(err)
 			}
 		}
 		if problem == nil || problem.Text == "" { // an endpoint that no row uses needs no look
@@ -237,7 +245,7 @@ func (t *tenant) trace(ctx workflow.Context) error {
 	if err := t.try(ctx, migration.StepSource, "ask for message trace", a.EnsureTrace, in, nil); err != nil {
 		problem := problemOf(err)
 		if problem == nil {
-			return errAborted
+			return ended(err)
 		}
 		t.s.Traceless = problem.Text
 		t.record("", "message trace can't be had: "+problem.String())

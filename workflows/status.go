@@ -13,7 +13,8 @@ import (
 func (t *tenant) status() Status {
 	s := Status{
 		Tenant: t.scope.Tenant, Organisation: t.in.Plan.Organisation, Launch: t.scope.Launch, State: migration.Running,
-		Started: t.s.Started, Steps: t.steps(), Waiting: t.waiting(), Totals: t.totals(), Pace: t.copyPace(), Gate: t.shownGate(), Doing: t.doing,
+		Started: t.s.Started, Steps: t.steps(), Waiting: t.waiting(), Retrying: t.failing(), Totals: t.totals(), Pace: t.copyPace(),
+		Gate: t.shownGate(), Doing: t.doing,
 		Sources: t.s.Sources, Proofs: t.s.Proofs, Approvals: t.s.Approvals, Audit: t.s.Audit, Lists: t.lists(), Report: t.s.Report,
 	}
 	for _, w := range t.s.Waves {
@@ -115,6 +116,18 @@ func (t *tenant) waiting() []Waiting {
 		all = append(all, w.Report.Status.Waiting...)
 	}
 	return all
+}
+
+// shownRetrying is how much of what fails again and again the status names.
+const shownRetrying = 50
+
+// failing is what fails again and again: the tenant's own first, then what the waves name.
+func (t *tenant) failing() []Retrying {
+	all := slices.Clone(t.s.Retrying)
+	for _, w := range t.s.Waves {
+		all = append(all, w.Report.Status.Retrying...)
+	}
+	return all[:min(len(all), shownRetrying)]
 }
 
 // totals are the sums over the waves.

@@ -35,6 +35,9 @@ const (
 	// RolledBack is the kind of the problem that stands when the records were set back: a second abort ends it, no retry.
 	RolledBack = "rolled-back"
 
+	// TenantPriority is the priority with which a tenant is started; see temporal.Priority.
+	TenantPriority = 1
+
 	// MemoStatus is the memo by which status works without a worker: a [Memo].
 	MemoStatus = "status"
 )
@@ -138,6 +141,8 @@ type Status struct {
 	Gate *Gate `json:"gate,omitempty"`
 	// Doing says in plain words what is being waited for just now, when it isn't a person.
 	Doing string `json:"doing,omitempty"`
+	// Retrying is what fails again and again, of the tenant and of its waves; at most 50.
+	Retrying []Retrying `json:"retrying,omitempty"`
 	// Sources are the endpoints' old servers, each with its greeting and capabilities as step 2 saw them.
 	Sources   []string               `json:"sources,omitempty"`
 	Proofs    []migration.Proof      `json:"proofs,omitempty"`
@@ -178,6 +183,17 @@ type Waiting struct {
 	Since   time.Time         `json:"since"`
 }
 
+// Retrying is something that fails again and again and is tried again by itself, because it may pass.
+type Retrying struct {
+	Step    migration.Step `json:"step,omitempty"`
+	Wave    string         `json:"wave,omitempty"`
+	Mailbox string         `json:"mailbox,omitempty"`
+	// What is being done, Since when it fails, and Words of the last failure.
+	What  string    `json:"what"`
+	Since time.Time `json:"since"`
+	Words string    `json:"words"`
+}
+
 // Totals are the sums over mailboxes.
 type Totals struct {
 	Mailboxes int `json:"mailboxes"`
@@ -201,11 +217,13 @@ type WaveStatus struct {
 	State migration.State `json:"state"`
 	Steps []StepStatus    `json:"steps"`
 	// Waiting is at most 20; WaitingCount is the true number.
-	Waiting      []Waiting          `json:"waiting,omitempty"`
-	WaitingCount int                `json:"waitingCount,omitempty"`
-	Totals       Totals             `json:"totals"`
-	Pace         Pace               `json:"pace"`
-	Arrivals     migration.Arrivals `json:"arrivals"`
+	Waiting      []Waiting `json:"waiting,omitempty"`
+	WaitingCount int       `json:"waitingCount,omitempty"`
+	// Retrying is what fails again and again, of the wave and of its mailboxes; at most 10.
+	Retrying []Retrying         `json:"retrying,omitempty"`
+	Totals   Totals             `json:"totals"`
+	Pace     Pace               `json:"pace"`
+	Arrivals migration.Arrivals `json:"arrivals"`
 	// Mailboxes and Audit, the last entries of the wave's own trail, are in the answer to the query alone.
 	Mailboxes []MailboxStatus        `json:"mailboxes,omitempty"`
 	Audit     []migration.AuditEntry `json:"audit,omitempty"`
@@ -231,6 +249,7 @@ type MailboxStatus struct {
 	RefusalCount int                    `json:"refusalCount,omitempty"`
 	Verification migration.Verification `json:"verification"`
 	Problem      *migration.Problem     `json:"problem,omitempty"`
+	Retrying     *Retrying              `json:"retrying,omitempty"`
 	AddOnly      bool                   `json:"addOnly,omitempty"`
 	// Handed is who was given the user's first password; only its wave knows.
 	Handed *Handed `json:"handed,omitempty"`

@@ -53,7 +53,7 @@ type ask struct {
 
 // begin sets everything up and starts what goes on beside the steps.
 func (t *tenant) begin(ctx workflow.Context) error {
-	t.setup(ctx, activities.Scope{Tenant: t.in.Plan.Tenant, Launch: t.in.Launch}, t.in.Plan.Timing, &t.s.Audit, t.abort)
+	t.setup(ctx, activities.Scope{Tenant: t.in.Plan.Tenant, Launch: t.in.Launch}, t.in.Plan.Timing, &t.s.Audit, &t.s.Retrying, t.abort)
 	if t.in.Carried != nil {
 		t.s = *t.in.Carried
 	} else {
@@ -74,7 +74,7 @@ func (t *tenant) begin(ctx workflow.Context) error {
 	}
 	t.hear()
 	t.prepare()
-	t.background(t.base, func() bool { return len(t.owed()) > 0 }, t.order)
+	t.talk(t.base, func() bool { return len(t.owed()) > 0 }, t.order)
 	t.background(t.base, func() bool { return !t.now().Before(t.checkAt) && t.s.Ended.IsZero() }, t.check)
 	t.background(t.work, t.mustRestore, t.restore)
 	t.display(t.show)
@@ -128,7 +128,7 @@ func (t *tenant) do(ctx workflow.Context, step migration.Step, summary string, a
 		}
 		problem := problemOf(err)
 		if problem == nil {
-			return errAborted
+			return ended(err)
 		}
 		if _, err := t.ask(ctx, step, *problem); err != nil {
 			return err
@@ -136,14 +136,24 @@ func (t *tenant) do(ctx workflow.Context, step migration.Step, summary string, a
 	}
 }
 
-// try runs an activity. What passes by itself is retried; an error is a problem or means that the tenant is aborted.
+// try runs an activity for as long as it fails of something that may pass. Its error is a problem, or says that the
+// tenant is aborted or goes on as a new run.
 func (t *tenant) try(ctx workflow.Context, step migration.Step, summary string, activity, in, out any) error {
 	priority := usual
 	if step >= migration.StepCutover {
 		priority = urgent
 	}
-	ctx = t.light(ctx, priority, summary)
-	return workflow.ExecuteActivity(ctx, activity, in).Get(ctx, out)
+	for {
+		err := workflow.ExecuteActivity(t.light(ctx, priority, summary), activity, in).Get(ctx, out)
+		if !passing(err) {
+			t.succeeds(summary)
+			return err
+		}
+		t.fails(Retrying{Step: step, What: summary}, failureWords(err))
+		if err := t.sleep(ctx, t.timing.RetryMax.D(), "before it is tried again to "+summary); err != nil {
+			return err
+		}
+	}
 }
 
 // ask waits for a person and returns the order that ended the wait.

@@ -41,6 +41,7 @@ type TenantState struct {
 	Changes   []migration.Change     `json:"changes,omitempty"`
 	Proofs    []migration.Proof      `json:"proofs,omitempty"`
 	Audit     []migration.AuditEntry `json:"audit,omitempty"`
+	Retrying  []Retrying             `json:"retrying,omitempty"`
 	// CutOver is when the first MX was changed.
 	CutOver time.Time `json:"cutOver,omitzero"`
 	// Attempted is when a change of MX was first begun, whatever became of it.

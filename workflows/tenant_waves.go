@@ -108,6 +108,14 @@ func (t *tenant) check(ctx workflow.Context) {
 	}
 }
 
+// planOfWaves is the part of the plan that a wave needs; what belongs to the whole stays here.
+func (t *tenant) planOfWaves() migration.Plan {
+	p := t.in.Plan
+	p.Domains, p.Waves, p.DNS = nil, nil, migration.DNS{}
+	p.Routing = migration.Routing{SourceHosts: p.Routing.SourceHosts}
+	return p
+}
+
 // startWave starts a wave that isn't running yet and confirms the start. It outlives this run of the tenant.
 func (t *tenant) startWave(ctx workflow.Context, w *tenantWave) error {
 	if w.Started {
@@ -120,9 +128,9 @@ func (t *tenant) startWave(ctx workflow.Context, w *tenantWave) error {
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		TypedSearchAttributes: attributes(t.scope, migration.StepUsers),
 		StaticSummary:         shorten(t.in.Plan.Organisation+", "+w.Name, 200),
-		Priority:              temporal.Priority{FairnessKey: t.scope.Tenant},
+		Priority:              temporal.Priority{PriorityKey: wavePriority, FairnessKey: t.scope.Tenant},
 	})
-	in := WaveInput{Scope: t.scope, Parent: workflow.GetInfo(t.base).WorkflowExecution.ID, Name: w.Name, Plan: t.in.Plan}
+	in := WaveInput{Scope: t.scope, Parent: workflow.GetInfo(t.base).WorkflowExecution.ID, Name: w.Name, Plan: t.planOfWaves()}
 	if err := workflow.ExecuteChildWorkflow(ctx, WaveType, in).GetChildWorkflowExecution().Get(ctx, nil); err != nil {
 		return fmt.Errorf("wave %s cannot be started: %w", w.Name, err)
 	}

@@ -34,7 +34,7 @@ func Wave(ctx workflow.Context, in WaveInput) error {
 	if in.Carried != nil {
 		w.s = *in.Carried
 	}
-	w.setup(ctx, in.Scope, in.Plan.Timing, &w.s.Audit, w.abort)
+	w.setup(ctx, in.Scope, in.Plan.Timing, &w.s.Audit, &w.s.Retrying, w.abort)
 	if w.s.Check.IsZero() {
 		w.s.Check = w.now().Add(w.timing.Children.D())
 	}
@@ -49,6 +49,7 @@ func Wave(ctx workflow.Context, in WaveInput) error {
 		w.show()
 		w.trim()
 		in.Carried = &w.s
+		trim(&in)
 		return workflow.NewContinueAsNewError(ctx, WaveType, in)
 	}
 	w.show()
@@ -61,6 +62,7 @@ func Wave(ctx workflow.Context, in WaveInput) error {
 // lane is a stage that rows pass in batches.
 type lane struct {
 	stage stage
+	what  string
 	serve func(*wave, workflow.Context, []*row) ([]outcome, error)
 }
 
@@ -73,13 +75,13 @@ type outcome struct {
 
 // lanes are the stages in the order in which each row passes them.
 var lanes = []lane{
-	{stageUsers, (*wave).ensureUsers},
-	{stageAnswer, (*wave).answer},
-	{stageAnnounce, (*wave).announce},
-	{stageCredentials, (*wave).openSources},
-	{stageConnect, (*wave).connect},
-	{stageRemind, (*wave).remind},
-	{stageStart, (*wave).start},
+	{stageUsers, "add users and assign licences", (*wave).ensureUsers},
+	{stageAnswer, "see whether new mailboxes answer", (*wave).answer},
+	{stageAnnounce, "send the announcement", (*wave).announce},
+	{stageCredentials, "open mailboxes at the source", (*wave).openSources},
+	{stageConnect, "open both sides", (*wave).connect},
+	{stageRemind, "send the reminder", (*wave).remind},
+	{stageStart, "start mailboxes", (*wave).start},
 }
 
 // begin starts everything that a wave does beside one another.
@@ -88,10 +90,10 @@ func (w *wave) begin() {
 		ready := func() bool { return len(w.ready(l.stage, 1)) > 0 }
 		w.background(w.work, ready, func(ctx workflow.Context) { w.serve(ctx, l) })
 	}
-	w.background(w.base, func() bool { return len(w.owed()) > 0 }, w.order)
+	w.talk(w.base, func() bool { return len(w.owed()) > 0 }, w.order)
+	w.talk(w.base, w.mustReport, w.report)
 	w.background(w.base, func() bool { return len(w.corrected()) > 0 }, w.passOn)
 	w.background(w.base, w.mustCheck, w.check)
-	w.background(w.base, w.mustReport, w.report)
 	w.background(w.base, w.mustArchive, w.archive)
 	w.display(w.show)
 	w.pace("look at the rows again", w.due)
@@ -99,7 +101,7 @@ func (w *wave) begin() {
 
 // due is when the clock gives something to do.
 func (w *wave) due() time.Time {
-	due := earliest(earliest(w.s.Check, w.s.Due), w.memoDue)
+	due := earliest(earliest(w.s.Check, w.s.Due), earliest(w.memoDue, w.s.After))
 	if w.idle() {
 		return due
 	}
@@ -146,7 +148,11 @@ func (w *wave) ready(s stage, limit int) []*row {
 
 // serve takes a batch of rows through a stage.
 func (w *wave) serve(ctx workflow.Context, l lane) {
-	rows := w.ready(l.stage, activities.BatchSize)
+	limit := activities.BatchSize
+	if l.stage == stageStart {
+		limit = w.startsAtOnce()
+	}
+	rows := w.ready(l.stage, limit)
 	if len(rows) == 0 {
 		return
 	}
@@ -155,6 +161,11 @@ func (w *wave) serve(ctx workflow.Context, l lane) {
 		versions[i] = r.Corrected
 	}
 	outcomes, err := l.serve(w, ctx, rows)
+	if passing(err) {
+		w.postpone(l, rows, err)
+		return
+	}
+	w.succeeds(l.what)
 	if err != nil {
 		problem := problemOf(err)
 		if problem == nil {
@@ -178,6 +189,17 @@ func (w *wave) serve(ctx workflow.Context, l lane) {
 	}
 }
 
+// postpone has rows looked at again later, because the stage fails for all of them.
+func (w *wave) postpone(l lane, rows []*row, err error) {
+	w.fails(Retrying{Step: l.stage.step(), Wave: w.in.Name, What: l.what}, failureWords(err))
+	for _, r := range rows {
+		if r.State == migration.Running && r.Stage == l.stage {
+			r.After = w.now().Add(w.timing.RetryMax.D())
+		}
+	}
+	w.tellSoon()
+}
+
 // apply moves a row on, or has it wait.
 func (w *wave) apply(r *row, o outcome) {
 	if o.apply != nil {
@@ -186,9 +208,9 @@ func (w *wave) apply(r *row, o outcome) {
 	r.Doing = ""
 	switch {
 	case o.Note != "" && !o.Done && o.Problem == nil:
-		r.Doing = shorten(o.Note, 300)
+		r.Doing = cut(o.Note, maxWords)
 	case o.Note != "":
-		r.Note = shorten(o.Note, 300)
+		r.Note = cut(o.Note, maxWords)
 	}
 	switch {
 	case o.Problem != nil:
@@ -210,7 +232,7 @@ func (w *wave) hold(r *row, p migration.Problem) {
 	if r.State != migration.Running {
 		return
 	}
-	r.State, r.Problem, r.Since = migration.Waiting, &p, w.now()
+	r.State, r.Problem, r.Since = migration.Waiting, short(p), w.now()
 	w.touch()
 }
 

@@ -14,7 +14,7 @@ func (w *wave) answerStatus() WaveStatus {
 }
 
 // toldAudit is how many entries of its trail a wave or a mailbox answers with.
-const toldAudit = 20
+const toldAudit = 50
 
 func lastOf(audit []migration.AuditEntry) []migration.AuditEntry {
 	return audit[max(0, len(audit)-toldAudit):]
@@ -34,7 +34,7 @@ func (w *wave) mailbox(r *row) MailboxStatus {
 	}
 	if r.started() {
 		m.Passes, m.LastPass, m.Account, m.RefusalCount = r.Report.Passes, r.Report.LastPass, r.Report.Account, r.Report.RefusalCount
-		m.Verification.Verified, m.AddOnly = r.Report.Verified, r.Report.AddOnly
+		m.Verification.Verified, m.AddOnly, m.Retrying = r.Report.Verified, r.Report.AddOnly, r.Report.Retrying
 		if r.State == migration.Running && r.Report.Number > 0 {
 			m.State, m.Step, m.Doing, m.Problem = r.Report.State, r.Report.Step, r.Report.Doing, r.Report.Problem
 		}

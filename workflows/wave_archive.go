@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mailferry/mailferry/activities"
@@ -9,7 +11,7 @@ import (
 
 // mustArchive reports whether every mailbox has ended, so that the wave can write what is left to write and end.
 func (w *wave) mustArchive() bool {
-	if w.s.Archived || w.s.Problem != nil || w.starting || !w.s.Orders.Close && w.aborting() == nil {
+	if w.s.Archived || w.s.Problem != nil || w.starting || w.now().Before(w.s.After) || !w.s.Orders.Close && w.aborting() == nil {
 		return false
 	}
 	for _, r := range w.s.Rows {
@@ -35,7 +37,17 @@ func (w *wave) archive(ctx workflow.Context) {
 		}
 		in := activities.ArchiveAccountInput{Scope: w.scope, Archive: w.in.Plan.Archive, Account: account}
 		options := w.light(ctx, usual, "archive the account of "+r.Address)
-		if err := workflow.ExecuteActivity(options, a.ArchiveAccount, in).Get(ctx, nil); err != nil {
+		const what = "archive accounts"
+		err := workflow.ExecuteActivity(options, a.ArchiveAccount, in).Get(ctx, nil)
+		if passing(err) {
+			w.fails(Retrying{Step: migration.StepWelcome, Wave: w.in.Name, What: what}, failureWords(err))
+			w.s.After = w.now().Add(w.timing.RetryMax.D())
+			w.tellSoon()
+			return
+		}
+		w.s.After = time.Time{}
+		w.succeeds(what)
+		if err != nil {
 			w.s.Problem, w.s.Since = problemOf(err), w.now()
 			w.tell()
 			return

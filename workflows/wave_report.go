@@ -81,14 +81,27 @@ func (w *wave) waiting() []Waiting {
 	var all []Waiting
 	for _, r := range w.s.Rows {
 		if step, problem := r.waits(); problem != nil {
-			short := migration.Problem{Kind: problem.Kind, Text: shorten(problem.Text, 500), Remedy: shorten(problem.Remedy, 300)}
-			all = append(all, Waiting{Step: step, Mailbox: r.Address, Wave: w.in.Name, Problem: short, Since: r.Since})
+			all = append(all, Waiting{Step: step, Mailbox: r.Address, Wave: w.in.Name, Problem: *short(*problem), Since: r.Since})
 		}
 	}
 	if p := w.s.Problem; p != nil {
 		all = append(all, Waiting{Step: migration.StepWelcome, Wave: w.in.Name, Problem: *p, Since: w.s.Since})
 	}
 	return all
+}
+
+// namedRetrying is how much of what fails again and again a wave names.
+const namedRetrying = 10
+
+// failing is what fails again and again: the wave's own first, then that of its mailboxes.
+func (w *wave) failing() []Retrying {
+	all := slices.Clone(w.s.Retrying)
+	for _, r := range w.s.Rows {
+		if r.Report.Retrying != nil && !r.out() && len(all) < namedRetrying {
+			all = append(all, *r.Report.Retrying)
+		}
+	}
+	return all[:min(len(all), namedRetrying)]
 }
 
 // mustReport reports whether a report is due. One that found no tenant twice is not sent until orders come.
@@ -217,6 +230,7 @@ func (w *wave) status(mailboxes bool) WaveStatus {
 	if len(s.Waiting) > namedWaiting {
 		s.Waiting = s.Waiting[:namedWaiting]
 	}
+	s.Retrying = w.failing()
 	total := s.Totals.Mailboxes - s.Totals.Excluded
 	for _, step := range waveSteps {
 		s.Steps = append(s.Steps, stepOf(w.count(step), total, w.s.Orders.Begin))

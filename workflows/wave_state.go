@@ -40,6 +40,9 @@ type WaveMemory struct {
 	Check    time.Time `json:"check,omitzero"`
 	Checked  bool      `json:"checked,omitempty"`
 	Archived bool      `json:"archived,omitempty"`
+	// After is when the wave tries again to archive what is left; Retrying is what fails again and again.
+	After    time.Time  `json:"after,omitzero"`
+	Retrying []Retrying `json:"retrying,omitempty"`
 	// Problem keeps the wave from archiving what is left, since Since.
 	Problem *migration.Problem     `json:"problem,omitempty"`
 	Since   time.Time              `json:"since,omitzero"`

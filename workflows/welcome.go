@@ -51,7 +51,13 @@ func (m *mailbox) archive() {
 	m.does("archiving its account")
 	in := activities.ArchiveAccountInput{Scope: m.in.Scope, Archive: m.in.Archive, Account: m.account(), State: m.s.Copy}
 	options := m.light(m.base, usual, "archive the account")
-	if err := workflow.ExecuteActivity(options, a.ArchiveAccount, in).Get(m.base, nil); err != nil {
+	err := workflow.ExecuteActivity(options, a.ArchiveAccount, in).Get(m.base, nil)
+	if passing(err) {
+		m.postpone(failureWords(err))
+		return
+	}
+	m.recovered()
+	if err != nil {
 		m.trouble(migration.StepWelcome, err)
 		return
 	}
@@ -84,11 +90,11 @@ func (t *tenant) raise(ctx workflow.Context) error {
 		}
 		d.Raised = true
 		change := migration.Change{Before: d.Change.After, After: d.Wanted}
-		in := activities.ApplyInput{DNS: t.in.Plan.DNS, Change: change}
+		in := activities.ApplyInput{DNS: t.dns(), Change: change}
 		if err := t.try(ctx, migration.StepWelcome, "raise the TTL of the MX of "+d.Name, a.ApplyChange, in, nil); err != nil {
 			problem := problemOf(err)
 			if problem == nil {
-				return errAborted
+				return ended(err)
 			}
 			t.record("", "the TTL of the MX of "+d.Name+" stays short: "+problem.String())
 			continue

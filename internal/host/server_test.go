@@ -2,9 +2,11 @@ package host_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,6 +32,8 @@ type writer struct {
 
 	mu    sync.Mutex
 	spans []span
+	// down has every attempt fail after it has copied one message.
+	down bool
 }
 
 type span struct {
@@ -65,6 +69,12 @@ func (w *writer) Copy(ctx context.Context, in activities.CopyInput, checkpoint a
 	for cursor := at.from + 1; ; cursor++ {
 		state := migration.MailboxState{Folders: []migration.FolderState{{Source: "INBOX", Cursor: cursor}}}
 		progress := migration.Progress{Messages: int(cursor - at.from)}
+		w.mu.Lock()
+		down := w.down
+		w.mu.Unlock()
+		if down && cursor > at.from+1 {
+			return activities.CopyOutput{State: state, Progress: progress}, errors.New("the target is down for maintenance")
+		}
 		if cursor >= enough {
 			return activities.CopyOutput{Exit: migration.ExitDone, State: state, Progress: progress}, nil
 		}
@@ -280,6 +290,23 @@ func TestCopyOnARealServer(t *testing.T) {
 		}
 		if next := spans[1]; next.from == 0 || next.settle != heartbeatTimeout/2 || next.begin.Before(spans[0].end.Add(next.settle)) {
 			t.Errorf("the next attempt %+v; want it to go on from the heartbeat after half of %s", next, heartbeatTimeout)
+		}
+	})
+
+	t.Run("failing again and again, it returns what it learnt", func(t *testing.T) {
+		down := func(down bool) {
+			b.writer.mu.Lock()
+			defer b.writer.mu.Unlock()
+			b.writer.down = down
+		}
+		down(true)
+		defer down(false)
+		out, err := result(t, b.start(t))
+		if err != nil || out.Exit != migration.ExitLater || !strings.Contains(out.Words, "maintenance") {
+			t.Fatalf("got %+v, %v; want that it is tried later", out, err)
+		}
+		if cursor := out.State.Folders[0].Cursor; cursor < activities.Attempts {
+			t.Errorf("it learnt of %d messages, want one of each of %d attempts", cursor, activities.Attempts)
 		}
 	})
 

@@ -203,6 +203,8 @@ const (
 	ExitSlice Exit = "slice"
 	// ExitStopped: cancelled, paused, or the worker is going down; call again when allowed.
 	ExitStopped Exit = "stopped"
+	// ExitLater: it fails in attempt after attempt, of something that may pass; call again after a while.
+	ExitLater Exit = "later"
 	// ExitProblem: a person is needed.
 	ExitProblem Exit = "problem"
 	// ExitPoison: one message ends the copy again and again; it is named in the result.

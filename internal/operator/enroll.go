@@ -9,6 +9,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -134,6 +135,7 @@ func (o *Operator) update(ctx context.Context, wait time.Duration, id, name stri
 		var (
 			refused *temporal.ApplicationError
 			timeout *client.WorkflowUpdateServiceTimeoutOrCanceledError
+			busy    *serviceerror.WorkflowNotReady
 		)
 		switch {
 		case err == nil:
@@ -142,6 +144,9 @@ func (o *Operator) update(ctx context.Context, wait time.Duration, id, name stri
 			return ctx.Err()
 		case errors.As(err, &refused):
 			return &Error{Kind: Refused, Text: refused.Message(), Cause: err}
+		case errors.As(err, &busy):
+			// Something else came in the very moment in which it was to go on as a new run, so it has to do that once more.
+			time.Sleep(pause)
 		case errors.As(err, &timeout) || noAnswer(err):
 			return o.silence(ctx, id, since, err)
 		case isNotFound(err):

@@ -132,7 +132,7 @@ func (o *Operator) startOptions(plan migration.Plan, rec record, batches []batch
 		),
 		StaticSummary: cut(fmt.Sprintf("%s: %d mailboxes to Microsoft 365", plan.Organisation, rec.Rows), 200),
 		StaticDetails: cut(details(plan, rec, batches), 8<<10),
-		Priority:      temporal.Priority{FairnessKey: plan.Tenant},
+		Priority:      temporal.Priority{PriorityKey: workflows.TenantPriority, FairnessKey: plan.Tenant},
 	}
 }
 

@@ -38,6 +38,8 @@ type execution struct {
 	ended  time.Time
 	record record
 	memo   workflows.Memo
+	// failing is what has failed in its last attempt and waits for the next.
+	failing []workflows.Retrying
 }
 
 func (e execution) running() bool { return e.state == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING }
@@ -72,6 +74,7 @@ func (o *Operator) describe(ctx context.Context, tenant string) (execution, erro
 	}
 	e := execution{
 		runID: info.GetExecution().GetRunId(), state: info.GetStatus(), ended: timeOf(info.GetCloseTime()),
+		failing: failing(response.GetPendingActivities()),
 	}
 	if err := o.readMemo(info.GetMemo(), memoLaunch, &e.record); err != nil {
 		return e, err

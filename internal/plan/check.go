@@ -39,6 +39,23 @@ func (c *checker) reported(path string) bool {
 // maxWirePlan bounds the plan with its certificates as it travels in the tenant's input.
 const maxWirePlan = 512 << 10
 
+// maxMailboxPart bounds the part of the plan that each mailbox is given: its endpoint, the way into the tenant, how its
+// user is told, and what the copy does. A wave starts 500 of them.
+const maxMailboxPart = 96 << 10
+
+// mailboxParts checks what each endpoint's mailboxes would be given.
+func (c *checker) mailboxParts() {
+	p := c.plan
+	for i, e := range p.Endpoints {
+		part := []any{e, p.Microsoft, p.Target, p.Notices, p.Copy, p.Routing.SourceHosts}
+		if wire, err := json.Marshal(part); err != nil || len(wire) > maxMailboxPart {
+			c.fault(fmt.Sprintf("endpoints[%d]", i),
+				fmt.Sprintf("gives each of its mailboxes %d bytes, with what microsoft, target, notices and copy add; at most %d are allowed", len(wire), maxMailboxPart),
+				"name only the authorities that are needed in the ca files, and fewer folders in copy.exclude")
+		}
+	}
+}
+
 func (c *checker) all() {
 	c.identity()
 	c.microsoft()
@@ -51,6 +68,7 @@ func (c *checker) all() {
 	c.copying()
 	c.routing()
 	c.timing()
+	c.mailboxParts()
 	if wire, err := json.Marshal(c.plan); err != nil || len(wire) > maxWirePlan {
 		c.fault("", fmt.Sprintf("has %d bytes with its certificates; at most %d are allowed", len(wire), maxWirePlan), "name only the authorities that are needed")
 	}

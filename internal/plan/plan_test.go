@@ -347,3 +347,20 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatEachMailboxIsGivenIsBounded(t *testing.T) {
+	folders := func(n int) string {
+		var b strings.Builder
+		b.WriteString("copy:\n  exclude:\n")
+		for i := range n {
+			fmt.Fprintf(&b, "    - Projects/%04d %s\n", i, strings.Repeat("x", 80))
+		}
+		return b.String()
+	}
+	if _, err := read(t, t.TempDir(), smallest+folders(900)); err != nil {
+		t.Errorf("900 folders: %v", err)
+	}
+	if _, err := read(t, t.TempDir(), smallest+folders(1100)); err == nil || !strings.Contains(err.Error(), "endpoints[0]: gives each of its mailboxes") {
+		t.Errorf("1,100 folders: %v; want a refusal of what is given to each mailbox", err)
+	}
+}

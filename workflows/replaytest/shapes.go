@@ -53,6 +53,7 @@ var shapes = []shape{
 	{"exclude-before-start", false, two, (*tenant).excludeBeforeStart},
 	{"restart", false, two, (*tenant).restart},
 	{"moved-row", false, two, (*tenant).movedRow},
+	{"retried", true, two, (*tenant).approveAndEnd},
 }
 
 // arrivals has mail still arrive at the source.

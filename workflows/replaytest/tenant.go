@@ -114,6 +114,8 @@ func (t *tenant) upset(shape string) error {
 		if err := t.occupy("ben"); err != nil {
 			return err
 		}
+	case "retried":
+		t.failOften()
 	case "stragglers", "rollback":
 		t.plan.Timing.QuietLimit = migration.Duration(3 * time.Second)
 		t.plan.Timing.Quiet = migration.Duration(20 * time.Second)

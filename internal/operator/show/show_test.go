@@ -65,6 +65,9 @@ func moved() operator.Status {
 		{Name: "main", State: migration.Running, Totals: workflows.Totals{Mailboxes: 3, Verified: 1}},
 	}
 	s.Doing = "copying 2 mailboxes"
+	s.Retrying = []workflows.Retrying{
+		{Wave: "wave-02", What: "send the announcement", Since: ago(2 * time.Hour), Words: "dial tcp 192.0.2.7:25: connection refused"},
+	}
 	s.Waiting = []workflows.Waiting{{
 		Step: migration.StepConnect, Mailbox: "bob@contoso.com", Since: ago(3 * time.Minute),
 		Problem: migration.Problem{

@@ -101,6 +101,33 @@ func sums(b *strings.Builder, s operator.Status, o Options) {
 	if s.Doing != "" && s.Closed == "" {
 		b.WriteString(o.labelled("Just now", plain(s.Doing)))
 	}
+	if s.Closed == "" {
+		retrying(b, s.Retrying, o)
+	}
+}
+
+// shownFailures is how much of what fails again and again is shown.
+const shownFailures = 5
+
+// retrying says what fails, since when and of what, and is tried again by itself.
+func retrying(b *strings.Builder, all []workflows.Retrying, o Options) {
+	for i, r := range all {
+		if i == shownFailures {
+			b.WriteString(o.labelled("Fails", fmt.Sprintf("and %d more; all are tried again by themselves", len(all)-i)))
+			return
+		}
+		who := ""
+		for _, part := range []string{r.Wave, r.Mailbox} {
+			if part != "" {
+				who += plain(part) + ", "
+			}
+		}
+		since := ""
+		if !r.Since.IsZero() {
+			since = " for " + Age(o.now().Sub(r.Since))
+		}
+		b.WriteString(o.labelled("Fails", fmt.Sprintf("%s%s%s, and is tried again: %s", who, plain(r.What), since, plain(r.Words))))
+	}
 }
 
 // messages says what became of the messages, as far as it is known.
