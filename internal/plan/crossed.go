@@ -18,7 +18,7 @@ func (e *entry) warn(column, text, remedy string) {
 // whole checks what only all rows together show.
 func (l *list) whole() {
 	addresses := map[string]int{}
-	accounts := map[string]int{}
+	accounts := sourceAccounts{}
 	locals := map[string]int{}
 	waves := map[string]int{}
 	for i, m := range l.mailboxes {
@@ -34,12 +34,8 @@ func (l *list) whole() {
 			}
 		}
 		if m.User != "" {
-			// One sign-in may serve several rows where each names its own root (UserRoot).
-			account := strings.Join([]string{strings.ToLower(m.Endpoint), strings.ToLower(m.User), m.UserRoot}, "\x00")
-			if first, twice := accounts[account]; twice {
+			if first, twice := accounts.take(m, l.lines[i]); twice {
 				l.fault(l.lines[i], l.index(columnUserName)+1, columnUserName, fmt.Sprintf("is the source account of line %d too", first), "two mailboxes cannot have the same mail")
-			} else {
-				accounts[account] = l.lines[i]
 			}
 		}
 		if m.Wave != "" {
@@ -54,6 +50,36 @@ func (l *list) whole() {
 	for i, m := range l.mailboxes {
 		l.crossed(i, m, locals)
 	}
+}
+
+// sourceAccounts has, for each account of a source, the rows that take its mail.
+type sourceAccounts map[string]*sourceAccount
+
+type sourceAccount struct {
+	// first is the line that took it first, roots are the lines by the root that each names.
+	first int
+	roots map[string]int
+}
+
+// take notes that a line takes the mail of the row's account. Where another does so already it returns that line. One
+// sign-in may serve several rows where each names its own root; a row that names none takes everything.
+func (a sourceAccounts) take(m migration.Mailbox, line int) (int, bool) {
+	name := strings.ToLower(m.Endpoint) + "\x00" + strings.ToLower(m.User)
+	account := a[name]
+	if account == nil {
+		a[name] = &sourceAccount{line, map[string]int{m.UserRoot: line}}
+		return 0, false
+	}
+	if m.UserRoot == "" {
+		return account.first, true
+	}
+	for _, root := range []string{"", m.UserRoot} {
+		if first, taken := account.roots[root]; taken {
+			return first, true
+		}
+	}
+	account.roots[m.UserRoot] = line
+	return 0, false
 }
 
 // crossed warns of a row that may give one person another's mail, which is the worst mistake there is: the source

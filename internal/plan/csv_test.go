@@ -62,26 +62,15 @@ func TestCSVForms(t *testing.T) {
 	plain := header + ",DisplayName\nada@contoso.com,ada,s3cret,Ádá\n"
 	semicolons := strings.ReplaceAll(plain, ",", ";")
 	tabs := strings.ReplaceAll(plain, ",", "\t")
-	utf16Of := func(text string, big bool) []byte {
-		var data []byte
-		for _, unit := range utf16.Encode([]rune(text)) {
-			low, high := byte(unit), byte(unit>>8)
-			if big {
-				low, high = high, low
-			}
-			data = append(data, low, high)
-		}
-		return data
-	}
-	forms := map[string][]byte{
-		"UTF-8":                      []byte(plain),
-		"UTF-8 with mark and CRLF":   []byte("\ufeff" + strings.ReplaceAll(plain, "\n", "\r\n")),
-		"without the last line end":  []byte(strings.TrimSpace(plain)),
-		"CR alone":                   []byte(strings.ReplaceAll(plain, "\n", "\r")),
-		"quoted":                     []byte(`"` + strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(plain), ",", `","`), "\n", "\"\n\"") + `"`),
-		"semicolons":                 []byte(semicolons),
-		"semicolons and sep=":        []byte("sep=;\r\n" + semicolons),
-		"empty lines":                []byte("\n" + plain + "\n\n,,,\n"),
+	forms := map[string]string{
+		"UTF-8":                      plain,
+		"UTF-8 with mark and CRLF":   "\ufeff" + strings.ReplaceAll(plain, "\n", "\r\n"),
+		"without the last line end":  strings.TrimSpace(plain),
+		"CR alone":                   strings.ReplaceAll(plain, "\n", "\r"),
+		"quoted":                     `"` + strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(plain), ",", `","`), "\n", "\"\n\"") + `"`,
+		"semicolons":                 semicolons,
+		"semicolons and sep=":        "sep=;\r\n" + semicolons,
+		"empty lines":                "\n" + plain + "\n\n,,,\n",
 		"UTF-16 little endian, tabs": utf16Of("\ufeff"+tabs, false),
 		"UTF-16 big endian":          utf16Of("\ufeff"+plain, true),
 		"UTF-16 without mark":        utf16Of(plain, false),
@@ -90,7 +79,7 @@ func TestCSVForms(t *testing.T) {
 	want := []migration.Mailbox{{Address: "ada@contoso.com", User: "ada", Password: "sealed(6)", DisplayName: "Ádá", Endpoint: "old", Wave: "pilot"}}
 	for name, data := range forms {
 		t.Run(name, func(t *testing.T) {
-			got, warnings, err := decodeCSV("list.csv", data, simplePlan(), seal)
+			got, warnings, err := decodeCSV("list.csv", []byte(data), simplePlan(), seal)
 			if err != nil || len(warnings) != 0 {
 				t.Fatalf("warnings %v, error %v", warnings, err)
 			}
@@ -98,6 +87,59 @@ func TestCSVForms(t *testing.T) {
 				t.Errorf("mailboxes (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// utf16Of writes the text in UTF-16 of either order.
+func utf16Of(text string, big bool) string {
+	var data []byte
+	for _, unit := range utf16.Encode([]rune(text)) {
+		low, high := byte(unit), byte(unit>>8)
+		if big {
+			low, high = high, low
+		}
+		data = append(data, low, high)
+	}
+	return string(data)
+}
+
+// A password may hold anything that can be typed, and arrives as it is in the file.
+func TestCSVPasswordsSurvive(t *testing.T) {
+	var printable strings.Builder
+	for c := ' '; c <= '~'; c++ {
+		printable.WriteRune(c)
+	}
+	passwords := []string{
+		printable.String(), " leading", "trailing ", " ", "a,b", "a;b", `"`, `""quoted""`, "=1+1", "'", `\n`, "pässwörd", "密码🔑", "\u00a0no-break",
+		"sep=;", "#", "null", "0123",
+	}
+	for name, form := range map[string]func(string) string{
+		"as it is":                   func(text string) string { return text },
+		"CRLF and mark":              func(text string) string { return "\ufeff" + strings.ReplaceAll(text, "\n", "\r\n") },
+		"UTF-16 little endian":       func(text string) string { return utf16Of("\ufeff"+text, false) },
+		"UTF-16 big endian, no mark": func(text string) string { return utf16Of(text, true) },
+	} {
+		for _, comma := range []string{",", ";", "\t"} {
+			list := strings.ReplaceAll(header, ",", comma) + "\n"
+			for i, password := range passwords {
+				quoted := password
+				if strings.ContainsAny(password, comma+`"`) {
+					quoted = `"` + strings.ReplaceAll(password, `"`, `""`) + `"`
+				}
+				list += fmt.Sprintf("user%d@contoso.com%suser%d%s%s\n", i, comma, i, comma, quoted)
+			}
+			var sealed []string
+			keep := func(secret []byte) (migration.Sealed, error) {
+				sealed = append(sealed, string(secret))
+				return "sealed", nil
+			}
+			if _, _, err := decodeCSV("list.csv", []byte(form(list)), simplePlan(), keep); err != nil {
+				t.Fatalf("%s, %q: %v", name, comma, err)
+			}
+			if diff := cmp.Diff(passwords, sealed); diff != "" {
+				t.Errorf("%s, %q: passwords (-want +got):\n%s", name, comma, diff)
+			}
+		}
 	}
 }
 
@@ -144,7 +186,10 @@ func TestCSVFaults(t *testing.T) {
 		{"line break in a cell", header + "\n" + graceRow + "\nada@contoso.com,ada,\"s3\ncret\"", simplePlan, `list.csv:3:3: Password: holds a control character or a line break (type the cell anew)`},
 		{"zero-width space", header + "\nada@contoso.com,a\u200bda,s3cret", simplePlan, `list.csv:2:2: UserName: holds an invisible character (type the cell anew)`},
 		{"bytes of another encoding", header + "\nada@contoso.com,ada,s3cr\xe9t", simplePlan, `list.csv:2:3: Password: holds bytes that are not characters (save the list again as "CSV UTF-8")`},
-		{"UTF-16 cut", "E\x00m\x00a\x00\x00\xd8", simplePlan, `list.csv:1: has no header (begin with the line EmailAddress,UserName,Password)`},
+		{"UTF-16 cut in the header", "E\x00m\x00a\x00\x00\xd8", simplePlan, `list.csv:1: has no header (begin with the line EmailAddress,UserName,Password)`},
+		{"UTF-16 cut in a character", utf16Of("\ufeff"+header+"\n"+adaRow, false)[:len(header+adaRow)*2+3], simplePlan, `list.csv:2:3: Password: holds bytes that are not characters (save the list again as "CSV UTF-8")`},
+		{"UTF-16 with half a pair", utf16Of("\ufeff"+header+"\n"+adaRow, true) + "\xd8\x00", simplePlan, `list.csv:2:3: Password: holds bytes that are not characters (save the list again as "CSV UTF-8")`},
+		{"source account with and without a root", header + ",UserRoot\n" + adaRow + ",/users/ada\ngrace@contoso.com,ada,s3cret,", simplePlan, `list.csv:3:2: UserName: is the source account of line 2 too (two mailboxes cannot have the same mail)`},
 		{"long cell", header + "\nada@contoso.com,ada," + strings.Repeat("s3cret", 200), simplePlan, `list.csv:2:3: Password: has more than 1024 bytes (look for a quote that isn't closed)`},
 		{"wave too large", header + "\n" + manyRows(501), simplePlan, `list.csv:502: Wave: is the row by which wave "pilot" has more than 500 mailboxes (add a wave to the plan and deal the rows out)`},
 		{"too many rows", header + ",Wave\n" + manyRowsInWaves(50_001), manyWaves, `list.csv:50002: has more than 50000 rows (split it into several migrations)`},
