@@ -10,6 +10,7 @@ package activities
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/mailferry/mailferry/internal/migration"
@@ -41,6 +42,7 @@ type Activities struct {
 	Mailboxes Mailboxes
 	Notifier  Notifier
 	Archive   Archive
+	Reports   Reports
 	Children  Children
 	Passwords Passwords
 	Heartbeat Heartbeater
@@ -122,6 +124,8 @@ type Notifier interface {
 type Archive interface {
 	// Put writes the file whole or not at all, over one of the same name.
 	Put(ctx context.Context, archive, name string, content []byte) error
+	// Write is Put for a file that is too large to be held in memory. Where write fails the file isn't written.
+	Write(ctx context.Context, archive, name string, write func(io.Writer) error) error
 	// Get reads a file back; a file that isn't there is an error that wraps fs.ErrNotExist.
 	Get(ctx context.Context, archive, name string) ([]byte, error)
 	// List returns the names that begin with the prefix, sorted.

@@ -1,8 +1,10 @@
 package activities_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"io/fs"
 	"log/slog"
 	"slices"
@@ -143,6 +145,14 @@ type archive map[string][]byte
 func (a archive) Put(_ context.Context, _, name string, content []byte) error {
 	a[name] = content
 	return nil
+}
+
+func (a archive) Write(ctx context.Context, archive, name string, write func(io.Writer) error) error {
+	var content bytes.Buffer
+	if err := write(&content); err != nil {
+		return err
+	}
+	return a.Put(ctx, archive, name, content.Bytes())
 }
 
 func (a archive) Get(_ context.Context, _, name string) ([]byte, error) {

@@ -1,216 +1,204 @@
 package activities
 
 import (
-	"cmp"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
-	"strings"
-	"text/tabwriter"
-	"time"
-	"unicode"
+	"io"
+	"iter"
+	"slices"
 
 	"github.com/mailferry/mailferry/internal/migration"
 )
 
-// reportText writes a report for people: plain text, 80 to 120 columns wide.
-func reportText(r migration.Report) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Migration of %s (%s, launch %s)\n\n", cmp.Or(r.Organisation, r.Tenant), r.Tenant, r.Launch)
-	fmt.Fprintf(&b, "State    %s\nStarted  %s\nEnded    %s\nDomains  %s\n",
-		r.State, moment(r.Started), moment(r.Ended), strings.Join(r.Domains, ", "))
-	writeSums(&b, r)
-	writeMailboxes(&b, r.Mailboxes)
-	writeRefusals(&b, r.Mailboxes)
-	writeChanges(&b, r.Changes)
-	writeProofs(&b, r)
-	writeApprovals(&b, r.Approvals)
-	heading(&b, "What happened", len(r.Audit))
-	for _, e := range r.Audit {
-		fmt.Fprintf(&b, "%s  %s%s\n", moment(e.At), oneLine(e.What), by(e.By))
-	}
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && isControl(r) {
-			return -1
-		}
-		return r
-	}, b.String())
+// Reports writes a report's files (internal/report).
+type Reports interface {
+	// Names are the files of a report, in the order in which they are to be written.
+	Names() []string
+	// Write writes one of them. The mailboxes' accounts are gone through one by one, as often as it takes.
+	Write(w io.Writer, name string, r migration.Report, accounts iter.Seq2[migration.MailboxAccount, error]) error
 }
 
-// heading opens a section that has entries, and says "none" for one that has not.
-func heading(b *strings.Builder, title string, entries int) {
-	fmt.Fprintf(b, "\n%s\n%s\n", title, strings.Repeat("-", len(title)))
-	if entries == 0 {
-		b.WriteString("none\n")
-	}
+// ArchiveAuditInput is a part of an audit trail to keep. Wave is empty for the tenant's own trail.
+type ArchiveAuditInput struct {
+	Scope   Scope                  `json:"scope"`
+	Archive string                 `json:"archive"`
+	Wave    string                 `json:"wave,omitempty"`
+	Entries []migration.AuditEntry `json:"entries"`
 }
 
-func writeSums(b *strings.Builder, r migration.Report) {
-	verified := 0
-	for _, m := range r.Mailboxes {
-		if m.Verification.Verified {
-			verified++
-		}
-	}
-	heading(b, "Sums", 1)
-	fmt.Fprintf(b, "Mailboxes         %d, %d of them verified\n", len(r.Mailboxes), verified)
-	fmt.Fprintf(b, "At the source     %d messages, %s\n", r.Account.Source, byteCount(r.Account.Bytes))
-	fmt.Fprintf(b, "Accounted for as  %s\n", parts(r.Account))
-	closes := "every message is accounted for"
-	if !r.Account.Closes() {
-		closes = "NOT every message is accounted for"
-	}
-	fmt.Fprintf(b, "Verdict           %s\n", closes)
-	if r.Arrivals.Count > 0 {
-		fmt.Fprintf(b, "Stragglers        %d messages still came to the source, the last on %s, from %s\n",
-			r.Arrivals.Count, moment(r.Arrivals.Last), strings.Join(r.Arrivals.From, ", "))
-	}
+// ArchiveReportInput is a tenant's closing report to keep: all of it but the mailboxes, and of the audit trail what isn't
+// in the archive yet. Its Waves name the waves in the plan's order.
+type ArchiveReportInput struct {
+	Scope   Scope            `json:"scope"`
+	Archive string           `json:"archive"`
+	Report  migration.Report `json:"report"`
 }
 
-func writeMailboxes(b *strings.Builder, mailboxes []migration.MailboxAccount) {
-	heading(b, "Mailboxes", len(mailboxes))
-	if len(mailboxes) == 0 {
-		return
-	}
-	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "mailbox\tstate\tverified\tsource\tcopied\talready\tleft out\trefused\tsize")
-	for _, m := range mailboxes {
-		verified := "no"
-		if m.Verification.Verified {
-			verified = "yes"
-		}
-		a := m.Account
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", m.Address, m.State, verified, a.Source,
-			a.Copied+a.Moved+a.Merged, a.Already, a.LeftOut, a.Refused, byteCount(a.Bytes))
-	}
-	_ = w.Flush() // a strings.Builder takes everything
-	for _, m := range mailboxes {
-		for _, fault := range m.Verification.Faults {
-			fmt.Fprintf(b, "%s: %s\n", m.Address, oneLine(fault))
-		}
-		if m.Problem != nil {
-			fmt.Fprintf(b, "%s: %s\n", m.Address, oneLine(m.Problem.String()))
-		}
-		if m.Note != "" {
-			fmt.Fprintf(b, "%s: %s\n", m.Address, oneLine(m.Note))
-		}
-		for _, o := range m.Observations {
-			fmt.Fprintf(b, "%s: %s: %d\n", m.Address, oneLine(o.Kind), o.Count)
-		}
-	}
+// ArchiveReportOutput names what was written.
+type ArchiveReportOutput struct {
+	Files []ArchivedFile `json:"files"`
+	// Missing is how many mailboxes left no account in the archive.
+	Missing int `json:"missing,omitempty"`
 }
 
-func writeRefusals(b *strings.Builder, mailboxes []migration.MailboxAccount) {
-	count := 0
-	for _, m := range mailboxes {
-		count += m.RefusalCount
+// ArchivedFile is a file of a closing report.
+type ArchivedFile struct {
+	// Name is the file's name in the archive.
+	Name   string `json:"name"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// ArchiveAudit keeps a part of an audit trail, so that the workflow need not carry it on.
+func (a *Activities) ArchiveAudit(ctx context.Context, in ArchiveAuditInput) error {
+	if len(in.Entries) == 0 {
+		return nil
 	}
-	heading(b, "Messages that are not at the target, and why", count)
-	for _, m := range mailboxes {
-		for _, r := range m.Refusals {
-			fmt.Fprintf(b, "%s: folder %q, UID %d, %s, %s: %s %s\n", m.Address, r.Folder, r.UID,
-				cmp.Or(oneLine(r.MessageID), "no Message-ID"), byteCount(r.Size), r.Kind, oneLine(r.Words))
+	content, err := json.MarshalIndent(in.Entries, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding an audit trail: %w", err)
+	}
+	// A retry writes the same entries under the same name.
+	name := fmt.Sprintf("%s%010d.json", in.Scope.auditFolder(in.Wave), in.Entries[0].Number)
+	return alone(ctx, a, func(ctx context.Context) error { return a.Archive.Put(ctx, in.Archive, name, content) })
+}
+
+// ArchiveReport keeps a tenant's closing report as <tenant>/<launch>/report.html, report.txt, report.json and tables, with
+// their hashes in SHA256SUMS. It adds the accounts of all mailboxes and the audit trails that the archive holds.
+func (a *Activities) ArchiveReport(ctx context.Context, in ArchiveReportInput) (ArchiveReportOutput, error) {
+	return single(ctx, a, func(ctx context.Context) (ArchiveReportOutput, error) { return a.archiveReport(ctx, in) })
+}
+
+func (a *Activities) archiveReport(ctx context.Context, in ArchiveReportInput) (ArchiveReportOutput, error) {
+	report := in.Report
+	names, err := a.Archive.List(ctx, in.Archive, in.Scope.folder()+mailboxFolder)
+	if err != nil {
+		return ArchiveReportOutput{}, fmt.Errorf("listing the archive's mailboxes: %w", err)
+	}
+	accounts := a.accounts(ctx, in.Archive, names)
+	report.Account, report.Refusals = migration.Account{}, 0
+	for m, err := range accounts {
+		if err != nil {
+			return ArchiveReportOutput{}, err
 		}
-		if more := m.RefusalCount - len(m.Refusals); more > 0 {
-			fmt.Fprintf(b, "%s: and %d more\n", m.Address, more)
+		report.Account.Add(m.Account)
+		report.Refusals += m.RefusalCount
+	}
+	report.Total = max(report.Total, len(names))
+	report.Missing = report.Total - len(names)
+	if report.Audit, err = a.trail(ctx, in, "", report.Audit); err != nil {
+		return ArchiveReportOutput{}, err
+	}
+	for i := range report.Waves {
+		if report.Waves[i].Audit, err = a.trail(ctx, in, report.Waves[i].Wave, nil); err != nil {
+			return ArchiveReportOutput{}, err
 		}
 	}
-}
-
-func writeChanges(b *strings.Builder, changes []migration.Change) {
-	heading(b, "Changes in the DNS", len(changes))
-	for _, c := range changes {
-		fmt.Fprintf(b, "%s %s\n  before  %s\n  after   %s\n", cmp.Or(c.After.Name, c.Before.Name),
-			cmp.Or(c.After.Type, c.Before.Type), recordText(c.Before), recordText(c.After))
-	}
-}
-
-func writeProofs(b *strings.Builder, r migration.Report) {
-	heading(b, "Proofs that mail arrives at the tenant", len(r.Proofs))
-	for _, p := range r.Proofs {
-		fmt.Fprintf(b, "%s  %-8s  %s: %s\n", p.Domain, p.Kind, p.State, oneLine(p.Text))
-	}
-}
-
-func writeApprovals(b *strings.Builder, approvals []migration.Approval) {
-	heading(b, "Approvals", len(approvals))
-	for _, a := range approvals {
-		verb := "approved"
-		if a.Rejected {
-			verb = "rejected"
+	out := ArchiveReportOutput{Missing: report.Missing}
+	var sums bytes.Buffer
+	for _, name := range a.Reports.Names() {
+		file, err := a.put(ctx, in.Archive, in.Scope.folder()+name, func(w io.Writer) error {
+			return a.Reports.Write(w, name, report, accounts)
+		})
+		if err != nil {
+			return out, err
 		}
-		note := ""
-		if a.Note != "" {
-			note = ": " + oneLine(a.Note)
-		}
-		fmt.Fprintf(b, "%s  %s %s%s%s\n", moment(a.At), verb, a.Digest, by(a.By), note)
+		out.Files = append(out.Files, file)
+		fmt.Fprintf(&sums, "%s  %s\n", file.SHA256, name)
 	}
+	return out, a.Archive.Put(ctx, in.Archive, in.Scope.folder()+"SHA256SUMS", sums.Bytes())
 }
 
-func recordText(r migration.Record) string {
-	if len(r.Data) == 0 {
-		return "nothing"
-	}
-	return fmt.Sprintf("%s (TTL %d s)", strings.Join(r.Data, ", "), r.TTL)
+// put writes a file to the archive and says what it holds.
+func (a *Activities) put(ctx context.Context, archive, name string, write func(io.Writer) error) (ArchivedFile, error) {
+	file := ArchivedFile{Name: name}
+	err := a.Archive.Write(ctx, archive, name, func(w io.Writer) error {
+		sum := sha256.New()
+		counted := &counter{w: io.MultiWriter(w, sum)}
+		err := write(counted)
+		file.Bytes, file.SHA256 = counted.n, hex.EncodeToString(sum.Sum(nil))
+		return err
+	})
+	return file, err
 }
 
-// parts names the terms of the closing equation that are not zero.
-func parts(a migration.Account) string {
-	var terms []string
-	for _, t := range []struct {
-		count int
-		name  string
-	}{
-		{a.Copied, "copied"},
-		{a.Already, "there already"},
-		{a.Moved, "moved"},
-		{a.Merged, "merged"},
-		{a.LeftOut, "left out by rule"},
-		{a.Refused, "refused"},
-		{a.Unknown, "UNEXPLAINED at the target"},
-	} {
-		if t.count != 0 {
-			terms = append(terms, fmt.Sprintf("%d %s", t.count, t.name))
+// counter counts what is written.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// accounts reads the archive's mailboxes one by one, in the order of their names.
+func (a *Activities) accounts(ctx context.Context, archive string, names []string) iter.Seq2[migration.MailboxAccount, error] {
+	return func(yield func(migration.MailboxAccount, error) bool) {
+		for _, name := range names {
+			var kept ArchivedMailbox
+			err := a.load(ctx, archive, name, "a mailbox's account", &kept)
+			if !yield(kept.Account, err) || err != nil {
+				return
+			}
 		}
 	}
-	if terms == nil {
-		return "nothing"
-	}
-	text := strings.Join(terms, ", ")
-	if a.Gone != 0 {
-		text += fmt.Sprintf(" (and %d were deleted at the source since)", a.Gone)
-	}
-	return text
 }
 
-func by(name string) string {
-	if name == "" {
-		return ""
+// trail is a whole audit trail: the parts that are in the archive, and behind them the rest.
+func (a *Activities) trail(ctx context.Context, in ArchiveReportInput, wave string, rest []migration.AuditEntry) ([]migration.AuditEntry, error) {
+	names, err := a.Archive.List(ctx, in.Archive, in.Scope.auditFolder(wave))
+	if err != nil {
+		return nil, fmt.Errorf("listing the archive's audit trails: %w", err)
 	}
-	return " (by " + oneLine(name) + ")"
-}
-
-func moment(t time.Time) string {
-	if t.IsZero() {
-		return "never"
+	var whole []migration.AuditEntry
+	add := func(entries []migration.AuditEntry) {
+		for _, e := range entries {
+			n := len(whole)
+			if n > 0 && e.Number <= whole[n-1].Number {
+				continue // written before the workflow let go of it
+			}
+			if n > 0 && e.Number == whole[n-1].Number+1 {
+				e.Before = "" // it stands right behind the one before now
+			}
+			whole = append(whole, e)
+		}
 	}
-	return t.UTC().Format("2006-01-02 15:04:05 UTC")
-}
-
-func byteCount(n int64) string {
-	switch {
-	case n >= 1e9:
-		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
-	case n >= 1e6:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	case n >= 1e3:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	slices.Sort(names)
+	for _, name := range names {
+		var entries []migration.AuditEntry
+		if err := a.load(ctx, in.Archive, name, "a part of an audit trail", &entries); err != nil {
+			return nil, err
+		}
+		add(entries)
 	}
-	return fmt.Sprintf("%d B", n)
+	add(rest)
+	return whole, nil
 }
 
-// oneLine keeps what servers and senders wrote from breaking out of its line.
-func oneLine(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || isControl(r) }), " ")
+// load reads JSON back from the archive.
+func (a *Activities) load(ctx context.Context, archive, name, what string, into any) error {
+	content, err := a.Archive.Get(ctx, archive, name)
+	if err != nil {
+		return fmt.Errorf("reading %q back from the archive: %w", name, err)
+	}
+	if err := json.Unmarshal(content, into); err != nil {
+		return migration.NeedsPerson("archive-broken", fmt.Sprintf("%q in the archive is not %s: %v", name, what, err),
+			"take the file away or restore it, and retry the step", nil)
+	}
+	return nil
 }
 
-// isControl recognises what moves a terminal's cursor or ends a line.
-func isControl(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
+// auditFolder holds the audit trail of a wave, or of the tenant.
+func (s Scope) auditFolder(wave string) string {
+	if wave == "" {
+		return s.folder() + "audit/tenant/"
+	}
+	return s.folder() + "audit/waves/" + fileName(wave) + "/"
+}

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/mailferry/mailferry/internal/migration"
@@ -19,13 +18,6 @@ type ArchiveAccountInput struct {
 	Account migration.MailboxAccount `json:"account"`
 	// State is the mailbox's last state, from which a later launch could go on.
 	State migration.MailboxState `json:"state"`
-}
-
-// ArchiveReportInput is a tenant's closing report to keep.
-type ArchiveReportInput struct {
-	Scope   Scope            `json:"scope"`
-	Archive string           `json:"archive"`
-	Report  migration.Report `json:"report"`
 }
 
 // ArchivedMailbox is the content of a mailbox's file in the archive.
@@ -42,44 +34,6 @@ func (a *Activities) ArchiveAccount(ctx context.Context, in ArchiveAccountInput)
 	}
 	name := in.Scope.folder() + mailboxFolder + fileName(in.Account.Address) + ".json"
 	return alone(ctx, a, func(ctx context.Context) error { return a.Archive.Put(ctx, in.Archive, name, content) })
-}
-
-// ArchiveReport keeps a tenant's closing report as <tenant>/<launch>/report.json, for programs, and report.txt, for
-// people. It adds the accounts of all mailboxes that the archive holds.
-func (a *Activities) ArchiveReport(ctx context.Context, in ArchiveReportInput) error {
-	return alone(ctx, a, func(ctx context.Context) error { return a.archiveReport(ctx, in) })
-}
-
-func (a *Activities) archiveReport(ctx context.Context, in ArchiveReportInput) error {
-	folder := in.Scope.folder()
-	names, err := a.Archive.List(ctx, in.Archive, folder+mailboxFolder)
-	if err != nil {
-		return fmt.Errorf("listing the archive's mailboxes: %w", err)
-	}
-	report := in.Report
-	report.Mailboxes = make([]migration.MailboxAccount, 0, len(names))
-	for _, name := range names {
-		content, err := a.Archive.Get(ctx, in.Archive, name)
-		if err != nil {
-			return fmt.Errorf("reading %q back from the archive: %w", name, err)
-		}
-		var kept ArchivedMailbox
-		if err := json.Unmarshal(content, &kept); err != nil {
-			return migration.NeedsPerson("archive-broken", fmt.Sprintf("%q in the archive is not a mailbox's account: %v", name, err),
-				"take the file away or restore it, and retry the step", nil)
-		}
-		report.Mailboxes = append(report.Mailboxes, kept.Account)
-	}
-	slices.SortFunc(report.Mailboxes, func(x, y migration.MailboxAccount) int { return strings.Compare(x.Address, y.Address) })
-
-	content, err := json.MarshalIndent(report, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encoding the report: %w", err)
-	}
-	if err := a.Archive.Put(ctx, in.Archive, folder+"report.json", content); err != nil {
-		return err
-	}
-	return a.Archive.Put(ctx, in.Archive, folder+"report.txt", []byte(reportText(report)))
 }
 
 // mailboxFolder holds the mailboxes' accounts, below the launch's folder.

@@ -2,8 +2,6 @@ package workflows
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -20,12 +18,6 @@ var (
 	errAborted = errors.New("the workflow is aborted")
 )
 
-// An audit trail keeps its first entries and its last, and between them one that counts those left out.
-const (
-	firstAudit = 100
-	lastAudit  = 400
-)
-
 // core is what the three workflows have in common. Its coroutines run one at a time, so nothing here is locked.
 type core struct {
 	timing migration.Timing
@@ -39,7 +31,7 @@ type core struct {
 	// busy counts the coroutines that are in the midst of something that must end before a new run begins.
 	busy    int
 	signals []signal
-	audit   *[]migration.AuditEntry
+	audit   trail
 	// retrying is what fails again and again.
 	retrying *[]Retrying
 	// talks are the conditions under which parents or children are to be told something; left says that no more is.
@@ -57,7 +49,7 @@ type core struct {
 
 // setup makes the contexts. onCancel is called when Temporal's Cancel comes.
 func (c *core) setup(
-	ctx workflow.Context, scope activities.Scope, timing migration.Timing, audit *[]migration.AuditEntry, retrying *[]Retrying, onCancel func(Order),
+	ctx workflow.Context, scope activities.Scope, timing migration.Timing, audit trail, retrying *[]Retrying, onCancel func(Order),
 ) {
 	c.scope, c.timing, c.audit, c.retrying = scope, timing, audit, retrying
 	c.base, _ = workflow.NewDisconnectedContext(ctx)
@@ -231,31 +223,6 @@ func (c *core) settle() {
 		}
 	}
 }
-
-// record adds to the audit trail.
-func (c *core) record(by, what string) {
-	*c.audit = addAudit(*c.audit, migration.AuditEntry{At: c.now(), By: cut(by, maxBy), What: cut(what, maxText)})
-	c.touch()
-}
-
-// addAudit adds an entry, and leaves the oldest of the last ones out where there are too many.
-func addAudit(all []migration.AuditEntry, entry migration.AuditEntry) []migration.AuditEntry {
-	all = append(all, entry)
-	if len(all) > firstAudit+lastAudit && all[firstAudit].LeftOut == 0 {
-		all = slices.Insert(all, firstAudit, migration.AuditEntry{})
-	}
-	over := len(all) - (firstAudit + 1 + lastAudit)
-	if over <= 0 {
-		return all
-	}
-	gap := &all[firstAudit]
-	gap.At, gap.LeftOut = all[firstAudit+over].At, gap.LeftOut+over
-	gap.What = fmt.Sprintf("%d entries up to here were left out", gap.LeftOut)
-	return slices.Delete(all, firstAudit+1, firstAudit+1+over)
-}
-
-// ignore records a signal that changed nothing, and why.
-func (c *core) ignore(by, signal, why string) { c.record(by, signal+" was ignored: "+why) }
 
 // send signals a workflow by its ID, whichever its run, and waits until the server has taken it.
 func (c *core) send(ctx workflow.Context, id, name string, payload any) error {

@@ -36,7 +36,7 @@ func Mailbox(ctx workflow.Context, in MailboxInput) error {
 		m.s = *in.Carried
 	}
 	m.began = m.s.Passes
-	m.setup(ctx, in.Scope, in.Timing, &m.s.Audit, &m.s.Retrying, m.abort)
+	m.setup(ctx, in.Scope, in.Timing, trailOf(in.Scope, in.Mailbox.Address, &m.s.Audit), &m.s.Retrying, m.abort)
 	if err := workflow.SetQueryHandler(ctx, QueryStatus, func() (MailboxStatus, error) { return m.answerStatus(), nil }); err != nil {
 		return err
 	}

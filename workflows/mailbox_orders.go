@@ -225,6 +225,7 @@ func (m *mailbox) account() migration.MailboxAccount {
 		Address: m.in.Mailbox.Address, User: m.in.Mailbox.User, Wave: m.in.Mailbox.Wave, State: migration.Done,
 		Account: s.Copy.Account(), Folders: s.Verification.Folders, Refusals: s.Copy.Refusals, RefusalCount: s.Copy.RefusalCount,
 		Observations: s.Copy.Observations, Verification: s.Verification, Passes: s.Passes, Problem: s.Problem, Note: s.Note,
+		Audit: s.Audit,
 	}
 	account.Verification.Folders = nil // they stand in Folders
 	switch {

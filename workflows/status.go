@@ -157,6 +157,7 @@ func (m *Memo) first(w Waiting) {
 func (t *tenant) show() {
 	t.sample()
 	status := t.status()
+	t.observe(status)
 	workflow.SetCurrentDetails(t.base, tenantDetails(status))
 	memo := Memo{State: status.State, Step: migration.StepWelcome, Doing: shorten(status.Doing, 200), Waiting: len(status.Waiting), Totals: status.Totals, Pace: &status.Pace}
 	found := false

@@ -31,6 +31,8 @@ const (
 	QueryStatus = "status"
 	// QueryWhere asks a tenant in whose hands the mailbox of an address is, its argument: a [Where].
 	QueryWhere = "where"
+	// QueryReport on a tenant answers with a migration.Report as it is now, without the mailboxes.
+	QueryReport = "report"
 
 	// RolledBack is the kind of the problem that stands when the records were set back: a second abort ends it, no retry.
 	RolledBack = "rolled-back"

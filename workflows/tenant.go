@@ -34,7 +34,7 @@ func Tenant(ctx workflow.Context, in TenantInput) (TenantResult, error) {
 	if err == nil && t.cancelled {
 		err = temporal.NewCanceledError()
 	}
-	return TenantResult{State: t.outcome(), Report: t.s.Report}, err
+	return TenantResult{State: t.outcome(), Report: t.s.Report, Files: t.s.Files, Missing: t.s.Missing}, err
 }
 
 // run is the eleven steps. The waves pass 1, 3, 4, 6 and 7 mailbox by mailbox, each wave by itself, and step 2 goes on

@@ -17,6 +17,9 @@ type TenantResult struct {
 	State migration.State `json:"state"`
 	// Report is the archive's name of the closing report.
 	Report string `json:"report,omitempty"`
+	// Files are the report's files with their hashes; Missing is how many mailboxes left no account.
+	Files   []activities.ArchivedFile `json:"files,omitempty"`
+	Missing int                       `json:"missing,omitempty"`
 }
 
 // errSkipped: an operator skipped the step.
@@ -53,7 +56,8 @@ type ask struct {
 
 // begin sets everything up and starts what goes on beside the steps.
 func (t *tenant) begin(ctx workflow.Context) error {
-	t.setup(ctx, activities.Scope{Tenant: t.in.Plan.Tenant, Launch: t.in.Launch}, t.in.Plan.Timing, &t.s.Audit, &t.s.Retrying, t.abort)
+	scope := activities.Scope{Tenant: t.in.Plan.Tenant, Launch: t.in.Launch}
+	t.setup(ctx, scope, t.in.Plan.Timing, trailOf(scope, "", &t.s.Audit), &t.s.Retrying, t.abort)
 	if t.in.Carried != nil {
 		t.s = *t.in.Carried
 	} else {
@@ -69,6 +73,9 @@ func (t *tenant) begin(ctx workflow.Context) error {
 	if err := workflow.SetQueryHandler(ctx, QueryWhere, t.where); err != nil {
 		return err
 	}
+	if err := workflow.SetQueryHandler(ctx, QueryReport, func() (migration.Report, error) { return t.report(), nil }); err != nil {
+		return err
+	}
 	if err := t.handleUpdates(ctx); err != nil {
 		return err
 	}
@@ -77,6 +84,7 @@ func (t *tenant) begin(ctx workflow.Context) error {
 	t.talk(t.base, func() bool { return len(t.owed()) > 0 }, t.order)
 	t.background(t.base, func() bool { return !t.now().Before(t.checkAt) && t.s.Ended.IsZero() }, t.check)
 	t.background(t.work, t.mustRestore, t.restore)
+	t.keepAudit(t.in.Plan.Archive, "")
 	t.display(t.show)
 	t.pace("look at the waves", func() time.Time { return earliest(t.checkAt, t.memoDue) })
 	t.show()

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mailferry/mailferry/activities"
 	"github.com/mailferry/mailferry/internal/migration"
 )
 
@@ -59,7 +60,12 @@ type TenantState struct {
 	Finish      bool      `json:"finish,omitempty"`
 	Closing     bool      `json:"closing,omitempty"`
 	Report      string    `json:"report,omitempty"`
-	Ended       time.Time `json:"ended,omitzero"`
+	// Times are the steps' times, Curve how the migration grew; Files and Missing are what came of the closing report.
+	Times   []migration.StepTime      `json:"times,omitempty"`
+	Curve   migration.Curve           `json:"curve,omitzero"`
+	Files   []activities.ArchivedFile `json:"files,omitempty"`
+	Missing int                       `json:"missing,omitempty"`
+	Ended   time.Time                 `json:"ended,omitzero"`
 }
 
 // importState is one CSV on its way in.

@@ -34,7 +34,7 @@ func Wave(ctx workflow.Context, in WaveInput) error {
 	if in.Carried != nil {
 		w.s = *in.Carried
 	}
-	w.setup(ctx, in.Scope, in.Plan.Timing, &w.s.Audit, &w.s.Retrying, w.abort)
+	w.setup(ctx, in.Scope, in.Plan.Timing, trailOf(in.Scope, in.Name, &w.s.Audit), &w.s.Retrying, w.abort)
 	if w.s.Check.IsZero() {
 		w.s.Check = w.now().Add(w.timing.Children.D())
 	}
@@ -95,6 +95,7 @@ func (w *wave) begin() {
 	w.background(w.base, func() bool { return len(w.corrected()) > 0 }, w.passOn)
 	w.background(w.base, w.mustCheck, w.check)
 	w.background(w.base, w.mustArchive, w.archive)
+	w.keepAudit(w.in.Plan.Archive, w.in.Name)
 	w.display(w.show)
 	w.pace("look at the rows again", w.due)
 }

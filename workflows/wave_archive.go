@@ -22,7 +22,8 @@ func (w *wave) mustArchive() bool {
 	return true
 }
 
-// archive writes the accounts of those that never had a mailbox of their own, or whose mailbox ended without one.
+// archive writes the accounts of those that never had a mailbox of their own, or whose mailbox ended without one, and
+// what is left of the wave's audit trail.
 func (w *wave) archive(ctx workflow.Context) {
 	for _, r := range w.s.Rows {
 		if r.ended() {
@@ -53,6 +54,11 @@ func (w *wave) archive(ctx workflow.Context) {
 			return
 		}
 		r.Archived = true
+	}
+	if err := w.archiveAudit(ctx, w.in.Plan.Archive, w.in.Name, w.s.Audit); err != nil {
+		w.s.Problem, w.s.Since = problemOf(err), w.now()
+		w.tell()
+		return
 	}
 	w.s.Archived = true
 	w.tell()

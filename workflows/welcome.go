@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 
 	"go.temporal.io/sdk/workflow"
@@ -103,27 +102,4 @@ func (t *tenant) raise(ctx workflow.Context) error {
 		t.record("", fmt.Sprintf("raised the TTL of the MX of %s to %d s", d.Name, d.Wanted.TTL))
 	}
 	return nil
-}
-
-// archive writes the closing report.
-func (t *tenant) archive(ctx workflow.Context) error {
-	t.says("the report is being written")
-	t.s.Ended = t.now()
-	in := activities.ArchiveReportInput{Scope: t.scope, Archive: t.in.Plan.Archive, Report: t.closingReport()}
-	if err := t.do(ctx, migration.StepWelcome, "write the closing report", a.ArchiveReport, in, nil); err != nil && !errors.Is(err, errSkipped) {
-		return err
-	}
-	t.s.Report = t.scope.Tenant + "/" + t.scope.Launch + "/report.txt"
-	t.says("")
-	return nil
-}
-
-// closingReport is what the migration leaves behind, but for the mailboxes' accounts, which the archive adds.
-func (t *tenant) closingReport() migration.Report {
-	totals := t.totals()
-	return migration.Report{
-		Tenant: t.scope.Tenant, Organisation: t.in.Plan.Organisation, Launch: t.scope.Launch, Started: t.s.Started, Ended: t.s.Ended,
-		State: t.outcome(), Domains: t.in.Plan.Domains, Account: totals.Account, Refusals: totals.Refusals, Approvals: t.s.Approvals,
-		Changes: t.s.Changes, Proofs: t.s.Proofs, Arrivals: t.arrivals(), Audit: t.s.Audit,
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -23,8 +24,16 @@ type fileArchive struct{}
 // unfinished marks files that are being written; they are never listed.
 const unfinished = ".unfinished-"
 
-// Put implements activities.Archive: the file is written beside, flushed to the disk, and renamed.
-func (fileArchive) Put(_ context.Context, archive, name string, content []byte) (err error) {
+// Put implements activities.Archive.
+func (f fileArchive) Put(ctx context.Context, archive, name string, content []byte) error {
+	return f.Write(ctx, archive, name, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// Write implements activities.Archive: the file is written beside, flushed to the disk, and renamed.
+func (fileArchive) Write(_ context.Context, archive, name string, write func(io.Writer) error) (err error) {
 	root, err := openArchive(archive)
 	if err != nil {
 		return err
@@ -45,7 +54,7 @@ func (fileArchive) Put(_ context.Context, archive, name string, content []byte) 
 			_ = root.Remove(temporary)
 		}
 	}()
-	if err := write(root, temporary, content); err != nil {
+	if err := writeWhole(root, temporary, write); err != nil {
 		return fmt.Errorf("writing %q to the archive: %w", file, err)
 	}
 	if err := root.Rename(temporary, name); err != nil {
@@ -54,13 +63,12 @@ func (fileArchive) Put(_ context.Context, archive, name string, content []byte) 
 	return flush(root, path.Dir(name))
 }
 
-func write(root *os.Root, name string, content []byte) error {
+func writeWhole(root *os.Root, name string, write func(io.Writer) error) error {
 	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
-	return errors.Join(err, f.Sync(), f.Close())
+	return errors.Join(write(f), f.Sync(), f.Close())
 }
 
 // flush has the folder's entries survive a loss of power. File systems that can't do it for folders say so; the file

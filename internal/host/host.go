@@ -78,6 +78,7 @@ func newActivities(c client.Client, config Config) (*activities.Activities, *slo
 		Mailboxes: &mailboxes{secrets: opened, directory: tenants},
 		Notifier:  notifier{opened},
 		Archive:   fileArchive{},
+		Reports:   reports{},
 		Children:  children{c},
 		Passwords: passwords{public, opened},
 		Heartbeat: c,

@@ -245,4 +245,6 @@ type MailboxAccount struct {
 	Passes       int             `json:"passes"`
 	Problem      *Problem        `json:"problem,omitempty"`
 	Note         string          `json:"note,omitempty"`
+	// Audit is the mailbox's own trail: what people ordered for it alone.
+	Audit []AuditEntry `json:"audit,omitempty"`
 }

@@ -43,8 +43,9 @@ type World struct {
 	Ended []string
 	// Probes is how many of the next probes come by way of the source.
 	Probes int
-	// Accounts and Report are what was archived.
+	// Accounts, Audit (by wave, "" is the tenant) and Report are what was archived.
 	Accounts map[string]migration.MailboxAccount
+	Audit    map[string][]migration.AuditEntry
 	Report   *migration.Report
 }
 
@@ -55,7 +56,7 @@ func New() *World {
 			"contoso.com": {Name: "contoso.com", Type: "MX", TTL: 3600, Data: []string{"10 mail.old.example"}},
 		},
 		Exits: map[string][]activities.CopyOutput{}, Verdicts: map[string][]bool{}, Late: map[string][]int{}, Arrivals: map[string][]migration.Arrivals{},
-		Accounts: map[string]migration.MailboxAccount{},
+		Accounts: map[string]migration.MailboxAccount{}, Audit: map[string][]migration.AuditEntry{},
 	}
 }
 
@@ -312,14 +313,26 @@ func (w *World) ArchiveAccount(_ context.Context, in activities.ArchiveAccountIn
 	return nil
 }
 
-func (w *World) ArchiveReport(_ context.Context, in activities.ArchiveReportInput) error {
-	if err := w.did("ArchiveReport", ""); err != nil {
+func (w *World) ArchiveAudit(_ context.Context, in activities.ArchiveAuditInput) error {
+	if err := w.did("ArchiveAudit", in.Wave); err != nil {
 		return err
 	}
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
-	w.Report = &in.Report
+	w.Audit[in.Wave] = append(w.Audit[in.Wave], in.Entries...)
 	return nil
+}
+
+func (w *World) ArchiveReport(_ context.Context, in activities.ArchiveReportInput) (activities.ArchiveReportOutput, error) {
+	if err := w.did("ArchiveReport", ""); err != nil {
+		return activities.ArchiveReportOutput{}, err
+	}
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	w.Report = &in.Report
+	return activities.ArchiveReportOutput{
+		Files: []activities.ArchivedFile{{Name: "report.json", Bytes: 1, SHA256: "00"}}, Missing: max(0, in.Report.Total-len(w.Accounts)),
+	}, nil
 }
 
 func (w *World) ClosedChildren(_ context.Context, in activities.ClosedChildrenInput) (activities.ClosedChildrenOutput, error) {

@@ -1,0 +1,107 @@
+package report
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/mailferry/mailferry/internal/migration"
+)
+
+// Verdict is what a check of a report found.
+type Verdict struct {
+	Tenant    string `json:"tenant"`
+	Launch    string `json:"launch"`
+	Mailboxes int    `json:"mailboxes"`
+	Messages  int    `json:"messages"`
+	// Entries counts those of all audit trails; Missing are those that a flood of signals pushed out of one.
+	Entries int `json:"entries"`
+	Missing int `json:"missing,omitempty"`
+	// Last is the hash of the migration's last entry, which stands for the whole trail: compare it with one that was
+	// kept elsewhere.
+	Last string `json:"last,omitempty"`
+	// Faults are, in plain words, what isn't as it should be; at most 50. FaultCount is the true number.
+	Faults     []string `json:"faults,omitempty"`
+	FaultCount int      `json:"faultCount,omitempty"`
+}
+
+const maxFaults = 50
+
+func (v *Verdict) fault(format string, args ...any) {
+	v.FaultCount++
+	if len(v.Faults) < maxFaults {
+		v.Faults = append(v.Faults, fmt.Sprintf(format, args...))
+	}
+}
+
+// Verify reads a report's JSON, follows the chain of each audit trail, and recounts the closing equation: that every
+// verified mailbox and each of its folders closes, and that the sums are those of the mailboxes. The error is one of
+// reading; what isn't as it should be is in the verdict.
+func Verify(r io.Reader) (Verdict, error) {
+	var v Verdict
+	var sum migration.Account
+	refusals := 0
+	var trails []migration.WaveTrail // of mailboxes, whose subject is known when the whole is read
+	addresses := map[string]bool{}
+	head, err := read(r, func(m migration.MailboxAccount) {
+		v.Mailboxes++
+		sum.Add(m.Account)
+		refusals += m.RefusalCount
+		if addresses[m.Address] {
+			v.fault("%s has two accounts", m.Address)
+		}
+		addresses[m.Address] = true
+		v.mailbox(m)
+		if len(m.Audit) > 0 {
+			trails = append(trails, migration.WaveTrail{Wave: m.Address, Audit: m.Audit})
+		}
+	})
+	if err != nil {
+		return v, fmt.Errorf("it is not a report: %w", err)
+	}
+	if head.Tenant == "" || head.Launch == "" {
+		return v, fmt.Errorf("it is not a report: it names no tenant and launch")
+	}
+	v.Tenant, v.Launch, v.Messages = head.Tenant, head.Launch, sum.Source
+	v.trail(head.Audit, migration.Subject(head.Tenant, head.Launch, ""))
+	if n := len(head.Audit); n > 0 {
+		v.Last = head.Audit[n-1].Hash
+	}
+	for _, t := range append(head.Waves, trails...) {
+		v.trail(t.Audit, migration.Subject(head.Tenant, head.Launch, t.Wave))
+	}
+	if sum != head.Account || refusals != head.Refusals {
+		v.fault("the sums are not those of the mailboxes: %+v and %d refusals, where the mailboxes have %+v and %d", head.Account, head.Refusals, sum, refusals)
+	}
+	if v.Mailboxes+head.Missing != head.Total {
+		v.fault("the report has %d mailboxes of %d, and says that %d are missing", v.Mailboxes, head.Total, head.Missing)
+	}
+	if head.Missing > 0 {
+		v.fault("%d mailboxes left no account", head.Missing)
+	}
+	return v, nil
+}
+
+// mailbox checks that what is said to be verified closes.
+func (v *Verdict) mailbox(m migration.MailboxAccount) {
+	if !m.Verification.Verified || m.State != migration.Done {
+		return
+	}
+	if !m.Account.Closes() {
+		v.fault("%s is said to be verified and does not close: %s at the source = %s", m.Address, count(m.Account.Source), equation(m.Account))
+	}
+	for _, f := range m.Folders {
+		if !f.Account.Closes() {
+			v.fault("folder %q of %s is said to be verified and does not close: %s at the source = %s", f.Source, m.Address,
+				count(f.Account.Source), equation(f.Account))
+		}
+	}
+}
+
+func (v *Verdict) trail(trail []migration.AuditEntry, subject string) {
+	v.Entries += len(trail)
+	missing, err := migration.CheckAudit(trail, subject)
+	v.Missing += missing
+	if err != nil {
+		v.fault("%v", err)
+	}
+}
