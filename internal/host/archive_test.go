@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -48,6 +49,29 @@ func TestArchiveKeepsWhole(t *testing.T) {
 	}
 	if _, err := a.Get(t.Context(), url, "t/l/none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Get of a missing file: %v, want fs.ErrNotExist", err)
+	}
+}
+
+// A file whose writing failed is not there, and the one before it still is.
+func TestArchiveWritesWholeOrNotAtAll(t *testing.T) {
+	dir := t.TempDir()
+	var a fileArchive
+	if err := a.Put(t.Context(), "file://"+dir, "t/report.json", []byte("before")); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("an account cannot be read")
+	err := a.Write(t.Context(), "file://"+dir, "t/report.json", func(w io.Writer) error {
+		_, _ = io.WriteString(w, "half of")
+		return broken
+	})
+	if !errors.Is(err, broken) {
+		t.Errorf("the error is %v", err)
+	}
+	if got, err := a.Get(t.Context(), "file://"+dir, "t/report.json"); err != nil || string(got) != "before" {
+		t.Errorf("the file holds %q, %v", got, err)
+	}
+	if left, _ := os.ReadDir(filepath.Join(dir, "t")); len(left) != 1 {
+		t.Errorf("the folder has %v", left)
 	}
 }
 

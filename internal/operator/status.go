@@ -87,9 +87,14 @@ func (o *Operator) Mailbox(ctx context.Context, id string) (workflows.MailboxSta
 }
 
 func (o *Operator) query(ctx context.Context, id string, into any) error {
+	return o.ask(ctx, id, workflows.QueryStatus, into)
+}
+
+// ask asks a workflow's query.
+func (o *Operator) ask(ctx context.Context, id, name string, into any) error {
 	limited, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	value, err := o.temporal.QueryWorkflow(limited, id, "", workflows.QueryStatus)
+	value, err := o.temporal.QueryWorkflow(limited, id, "", name)
 	if err != nil {
 		return err
 	}

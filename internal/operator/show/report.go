@@ -3,7 +3,9 @@ package show
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -11,14 +13,18 @@ import (
 	"github.com/mailferry/mailferry/internal/migration"
 )
 
-// Report writes a closing report: the sums, each mailbox, what was changed and decided.
+// Report writes a report, interim or closing: the sums, the steps' times, each mailbox, what was changed and decided.
 func Report(w io.Writer, r migration.Report, o Options) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s, launch %s: %s\n", o.paint(r.Tenant, text.Bold), plain(r.Organisation), r.Launch, o.state(r.State))
-	fmt.Fprintf(&b, "%s to %s (%s)\n", r.Started.UTC().Format("2006-01-02 15:04"), r.Ended.UTC().Format("2006-01-02 15:04 UTC"),
-		Age(r.Ended.Sub(r.Started)))
+	end, span := r.Ended, "%s to %s (%s)\n"
+	if end.IsZero() {
+		end, span = r.At, "since %s, an interim report as of %s (%s)\n"
+	}
+	fmt.Fprintf(&b, span, r.Started.UTC().Format("2006-01-02 15:04"), end.UTC().Format("2006-01-02 15:04 UTC"), Age(end.Sub(r.Started)))
 	fmt.Fprintf(&b, "Domains: %s\n", plain(strings.Join(r.Domains, ", ")))
-	account(&b, r.Account)
+	account(&b, r)
+	stepTimes(&b, r.Steps, end, o)
 	mailboxes(&b, r.Mailboxes, o)
 	if len(r.Changes) > 0 {
 		b.WriteString("\nChanged in the DNS\n")
@@ -54,13 +60,49 @@ func Report(w io.Writer, r migration.Report, o Options) error {
 	return err
 }
 
+// stepTimes writes how long each step took, beside what the plan says of it.
+func stepTimes(b *strings.Builder, steps []migration.StepTime, end time.Time, o Options) {
+	known := slices.ContainsFunc(steps, func(s migration.StepTime) bool { return !s.Began.IsZero() })
+	if !known {
+		return
+	}
+	b.WriteString("\nSteps\n")
+	t := o.grid("  step", "state", "took", "planned")
+	for _, s := range steps {
+		took := ""
+		switch {
+		case s.Began.IsZero():
+		case s.Ended.IsZero():
+			took = Age(end.Sub(s.Began)) + " so far"
+		default:
+			took = Age(s.Ended.Sub(s.Began))
+		}
+		var planned []string
+		if s.Least > 0 {
+			planned = append(planned, "at least "+s.Least.String())
+		}
+		if s.Most > 0 {
+			planned = append(planned, "within "+s.Most.String())
+		}
+		t.AppendRow(table.Row{fmt.Sprintf("  %2d %s", s.Step, s.Step.Title()), o.state(s.State), took, strings.Join(planned, ", ")})
+	}
+	b.WriteString(trimLines(t.Render()))
+}
+
 // account writes the closing equation.
-func account(b *strings.Builder, a migration.Account) {
+func account(b *strings.Builder, r migration.Report) {
+	a := r.Account
 	verdict := "every message is accounted for"
-	if !a.Closes() {
+	switch {
+	case r.Ended.IsZero():
+		verdict = "the migration goes on"
+	case !a.Closes() || r.Missing > 0:
 		verdict = "NOT every message is accounted for"
 	}
 	fmt.Fprintf(b, "\n%s at the source: %s\n", plural(a.Source, "message", "messages"), verdict)
+	if r.Missing > 0 {
+		fmt.Fprintf(b, "  %9s left no account in the archive\n", plural(r.Missing, "mailbox", "mailboxes"))
+	}
 	for _, part := range []struct {
 		n    int
 		what string

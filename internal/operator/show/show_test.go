@@ -12,6 +12,7 @@ import (
 
 	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/mailferry/mailferry/internal/operator"
+	"github.com/mailferry/mailferry/internal/report"
 	"github.com/mailferry/mailferry/workflows"
 )
 
@@ -187,12 +188,40 @@ func TestReport(t *testing.T) {
 		Arrivals:  migration.Arrivals{Count: 2, Last: ago(80 * time.Hour), From: []string{"old.example.net"}},
 		Approvals: []migration.Approval{{At: ago(24 * time.Hour), Digest: "4f1d2c", By: "grace", Note: "agreed"}},
 		Audit:     []migration.AuditEntry{{At: ago(30 * time.Hour), By: "grace", What: "step 6 is tried again"}},
+		Steps: []migration.StepTime{
+			{Step: migration.StepUsers, State: migration.Done, Began: ago(48 * time.Hour), Ended: ago(46 * time.Hour), Most: migration.Duration(24 * time.Hour)},
+			{Step: migration.StepRouting, State: migration.Running, Began: ago(3 * time.Hour), Least: migration.Duration(72 * time.Hour), Most: migration.Duration(14 * 24 * time.Hour)},
+			{Step: migration.StepWelcome, State: migration.Pending},
+		},
 	}
 	var out bytes.Buffer
 	if err := Report(&out, r, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "report", out.String())
+
+	out.Reset()
+	interim := migration.Report{
+		Tenant: "contoso", Organisation: "Contoso Ltd", Launch: "20261123-1", State: migration.Running, Domains: []string{"contoso.com"},
+		Started: ago(48 * time.Hour), At: now, Account: migration.Account{Source: 1204, Copied: 600},
+	}
+	if err := Report(&out, interim, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "interim", out.String())
+}
+
+func TestVerdict(t *testing.T) {
+	var out bytes.Buffer
+	for _, v := range []report.Verdict{
+		{Tenant: "contoso", Launch: "20261123-1", Mailboxes: 62, Messages: 6121, Entries: 7, Last: "9f86d081"},
+		{Tenant: "contoso", Launch: "20261123-1", Mailboxes: 1, Entries: 1, Missing: 3, Faults: []string{"folder \"a\x1b[31m\" does not close"}, FaultCount: 2},
+	} {
+		if err := Verdict(&out, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden(t, "verdict", out.String())
 }
 
 func TestPlan(t *testing.T) {
