@@ -77,7 +77,9 @@ func TestAuditChain(t *testing.T) {
 
 func TestCurve(t *testing.T) {
 	start := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
-	point := func(minute int) Point { return Point{At: start.Add(time.Duration(minute) * time.Minute), Messages: minute} }
+	point := func(minute int) Point {
+		return Point{At: start.Add(time.Duration(minute) * time.Minute), Messages: minute}
+	}
 	for _, total := range []int{1, 2, 200, 201, 400, 401, 20_000} {
 		var c Curve
 		for i := range total {

@@ -82,7 +82,14 @@ func tenant(ctx workflow.Context, in workflows.TenantInput) error {
 		}
 		return nil
 	}
+	report := func() (migration.Report, error) {
+		return migration.Report{
+			Tenant: s.Tenant, Organisation: s.Organisation, Launch: s.Launch, Started: workflow.Now(ctx), At: workflow.Now(ctx), State: s.State,
+			Approvals: s.Approvals,
+		}, nil
+	}
 	for _, err := range []error{
+		workflow.SetQueryHandler(ctx, workflows.QueryReport, report),
 		workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateEnroll, enroll, workflow.UpdateHandlerOptions{Validator: check}),
 		workflow.SetUpdateHandler(ctx, workflows.UpdateEnrollCommit, commit),
 		workflow.SetUpdateHandler(ctx, workflows.UpdateEnrollDiscard, discard),
