@@ -407,7 +407,7 @@ func TestLargestWaveFitsIntoAPayload(t *testing.T) {
 		r.Problem = &migration.Problem{Kind: "sign-in-refused", Text: strings.Repeat("t", 1000), Remedy: strings.Repeat("r", 500)}
 		r.Password = migration.Sealed(strings.Repeat("p", 200))
 		for range 2 {
-			w.s.Audit = addAudit(w.s.Audit, migration.AuditEntry{At: time.Unix(int64(i), 0), By: strings.Repeat("b", maxBy), What: strings.Repeat("w", maxText)})
+			w.s.Audit = addAudit(w.s.Audit, "contoso/20261123-1/wave-01", migration.AuditEntry{At: time.Unix(int64(i), 0), By: strings.Repeat("b", maxBy), What: strings.Repeat("w", maxText)})
 		}
 	}
 	w.in.Plan.Target.CA = strings.Repeat("c", 64<<10)

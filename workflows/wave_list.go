@@ -360,15 +360,7 @@ func (w *wave) trim() {
 		return
 	}
 	if over := len(w.s.Audit) - keptAudit; over > 0 {
-		at := keptAudit / 2
-		out := 0
-		for _, a := range w.s.Audit[at : at+1+over] {
-			out += max(1, a.LeftOut)
-		}
-		w.s.Audit[at] = migration.AuditEntry{
-			At: w.s.Audit[at+over].At, LeftOut: out, What: fmt.Sprintf("%d entries up to here were left out", out),
-		}
-		w.s.Audit = slices.Delete(w.s.Audit, at+1, at+1+over)
+		w.s.Audit = migration.CutAudit(w.s.Audit, keptAudit/2, over)
 	}
 	for _, r := range w.s.Rows {
 		r.Note = shorten(r.Note, keptText)
