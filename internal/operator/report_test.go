@@ -24,7 +24,7 @@ func TestReport(t *testing.T) {
 	if _, err := o.Report(t.Context(), "contoso"); !IsKind(err, NoReport) {
 		t.Errorf("neither archive nor worker: %v", err)
 	}
-	f.answers["contoso"] = migration.Report{
+	f.answers["contoso?"+workflows.QueryReport+"[]"] = migration.Report{
 		Tenant: "contoso", Launch: "20261123-1", Total: 3, Approvals: []migration.Approval{{By: "grace"}},
 		Waves: []migration.WaveTrail{{Wave: "pilot"}, {Wave: "main"}}, Account: migration.Account{Source: 1},
 	}
