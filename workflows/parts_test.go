@@ -175,8 +175,8 @@ func TestWaveThatGoesOnFits(t *testing.T) {
 			Problem: short(migration.Problem{Kind: "refused", Text: words, Remedy: words}),
 		})
 	}
-	for range firstAudit + lastAudit {
-		w.Carried.Audit = addAudit(w.Carried.Audit, migration.AuditEntry{By: cut(words, maxBy), What: cut(words, maxText)})
+	for range maxAudit {
+		w.Carried.Audit = addAudit(w.Carried.Audit, "contoso/20261123-1/wave-01", migration.AuditEntry{By: cut(words, maxBy), What: cut(words, maxText)})
 	}
 	const most = 2 << 20 // of the server
 	if size := len(encode(w)); size < most {
