@@ -230,6 +230,13 @@ func (l *ledger) refuse(uid uint32) {
 	}
 }
 
+// wasRefused reports whether the message was refused for good.
+func (l *ledger) wasRefused(uid uint32) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refused[uid]
+}
+
 // target returns the target UID of a copy.
 func (l *ledger) target(uid uint32) (uint32, bool) {
 	l.mu.Lock()

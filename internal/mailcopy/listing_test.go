@@ -224,3 +224,46 @@ func TestMatchingAnewInterrupted(t *testing.T) {
 		t.Errorf("the target went from %v to %v", before, after)
 	}
 }
+
+// What was never copied isn't taken for what somebody deleted, when UIDs lose their meaning in a mailbox in use.
+func TestMatchedAnewNeverCopied(t *testing.T) {
+	for _, flips := range []string{"source", "both"} {
+		t.Run(flips, func(t *testing.T) {
+			s := newStage(t, imap.Source(), imap.ExchangeOnline(imap.Classic), 30)
+			uids := map[string]uint32{}
+			for n, id := range []string{"before", "hidden", "tossed", "after", "left"} {
+				var flags []string
+				if id == "hidden" {
+					flags = append(flags, `\Deleted`)
+				}
+				uids[id] = deliver(t, s.sourceStore, "INBOX", id+"@example.net", "", time.Now().Add(time.Duration(n-60)*time.Minute), flags...)
+			}
+			var state migration.MailboxState
+			s.pass(t, &state, mailcopy.Options{})
+			inbox, target := folderID(t, s.sourceStore, "INBOX"), folderID(t, s.targetStore, "INBOX")
+			f := folderState(t, state, "INBOX")
+			tossed, _ := pairOf(t, f, uids["tossed"])
+			left, _ := pairOf(t, f, uids["left"])
+			_, err := s.sourceStore.Expunge(inbox, []uint32{uids["left"]})
+			must(t, err)
+			s.pass(t, &state, mailcopy.Options{Since: time.Now()})
+			_, err = s.targetStore.Expunge(target, []uint32{tossed, left})
+			must(t, err)
+			_, _, err = s.sourceStore.ChangeFlags(inbox, []uint32{uids["hidden"]}, store.RemoveFlags, []string{`\Deleted`}, 0)
+			must(t, err)
+			deliver(t, s.sourceStore, "INBOX", "archive@example.net", "", time.Now().Add(-300*24*time.Hour))
+			must(t, s.sourceStore.FlipUIDValidity(address, "INBOX"))
+			want := map[string]int{"hidden": 1, "archive": 1}
+			if flips == "both" {
+				must(t, s.targetStore.FlipUIDValidity(address, "INBOX"))
+				want["tossed"] = 1 // which was never copied isn't known
+			}
+			s.pass(t, &state, mailcopy.Options{AddOnly: true, Since: time.Now()})
+			for _, id := range []string{"hidden", "tossed", "archive"} {
+				if n := s.atTarget(t, id+"@example.net"); n != want[id] {
+					t.Errorf("%s is at the target %d times, want %d", id, n, want[id])
+				}
+			}
+		})
+	}
+}

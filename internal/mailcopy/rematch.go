@@ -17,6 +17,8 @@ type outdated struct {
 	refused        uids
 	movedIn        uids
 	unpaired       uids
+	// skipped are the source UIDs that were never copied: left out, refused, or still to be done.
+	skipped uids
 }
 
 // forget drops everything that hangs on UIDs whose UIDVALIDITY has changed, and keeps it aside until all is matched anew.
@@ -26,6 +28,7 @@ func (l *ledger) forget(source, target bool) {
 	if l.old == nil {
 		l.old = &outdated{
 			state: l.packed(), pairs: pairs{slices.Clone(l.pairs.runs)}, refused: l.refused, movedIn: l.movedIn, unpaired: l.unpaired,
+			skipped: union(l.leftOut, l.refused, l.open),
 		}
 	}
 	l.old.source, l.old.target = l.old.source || source, l.old.target || target
@@ -78,13 +81,15 @@ func (p *pass) settleUnmatched(ctx context.Context) error {
 	switch {
 	case !old.source:
 		proven = slices.DeleteFunc(unmatched.sorted(), func(uid uint32) bool { return !old.copied(uid) })
-	case old.target || old.state.PairsDropped:
-		n := min(max(old.count()-p.ledger.paired(), 0), len(unmatched))
-		proven = unmatched.sorted()[:n]
-	default:
+	case !old.target && !old.state.PairsDropped:
 		if proven, err = p.provenByNeighbours(ctx, unmatched); err != nil {
 			return err
 		}
+	case len(old.skipped) <= len(p.ledger.omissions()): // else some may be what was never copied
+		proven = unmatched.sorted()
+	}
+	if old.source {
+		proven = proven[:min(len(proven), max(old.count()-p.ledger.paired(), 0))]
 	}
 	for _, uid := range proven {
 		if !old.source && old.movedIn[uid] {
@@ -107,16 +112,9 @@ func (o *outdated) copied(uid uint32) bool {
 	return o.state.PairsDropped && uid <= o.state.Cursor && !slices.Contains(o.state.Exceptions, uid)
 }
 
-// count is how many messages the old state says were copied.
+// count is how many of the messages that the source held the old state says were copied.
 func (o *outdated) count() int {
-	if o.state.PairsDropped {
-		return o.state.Account.Copied + o.state.Account.Already + o.state.Account.Moved
-	}
-	n := len(o.strays())
-	for _, r := range o.pairs.runs {
-		n += int(r.Length)
-	}
-	return n
+	return o.state.Account.Copied + o.state.Account.Already + o.state.Account.Moved
 }
 
 // strays are the old UIDs of messages whose copies are in other folders of the target.
@@ -140,7 +138,8 @@ func (l *ledger) paired() int {
 
 // provenByNeighbours picks from the unmatched messages those of which the old state proves that they were copied: a server
 // that numbers a folder anew keeps its order, so between two messages whose copies were found stand those that stood
-// there before, and of these as many were copied as there were pairs whose copies are gone.
+// there before, and of these as many were copied as there were pairs whose copies are gone. Where some of those that stood
+// there were never copied, which is which is known only if all of them still stand there.
 func (p *pass) provenByNeighbours(ctx context.Context, unmatched uids) ([]uint32, error) {
 	dates := map[uint32]string{}
 	err := p.src.fetch(ctx, "1:*", "(UID INTERNALDATE)", func(f fetched) error {
@@ -169,16 +168,22 @@ func (p *pass) provenByNeighbours(ctx context.Context, unmatched uids) ([]uint32
 		}
 	})
 	slices.Sort(lost)
+	skipped := p.ledger.old.skipped.sorted()
 	var proven, between []uint32
 	var low uint32
 	strangers := 0 // copies found under UIDs that the old state doesn't know: some of the lost ones may be these
 	upTo := func(high uint32) {
-		from, _ := slices.BinarySearch(lost, low+1)
-		to, _ := slices.BinarySearch(lost, high)
-		if from < to {
-			n := min(max(to-from-strangers, 0), len(between))
-			proven = append(proven, between[:n]...)
-			lost = slices.Delete(lost, from, to)
+		copied, never := cutOut(&lost, low, high), cutOut(&skipped, low, high)
+		if len(never) == 0 {
+			between = slices.DeleteFunc(between, func(uid uint32) bool { return !unmatched[uid] })
+			proven = append(proven, between[:min(max(len(copied)-strangers, 0), len(between))]...)
+		} else if stood := append(copied, never...); strangers == 0 && len(stood) == len(between) {
+			slices.Sort(stood)
+			for i, uid := range between {
+				if _, skip := slices.BinarySearch(never, stood[i]); !skip && unmatched[uid] {
+					proven = append(proven, uid)
+				}
+			}
 		}
 		between, strangers, low = nil, 0, high
 	}
@@ -194,12 +199,24 @@ func (p *pass) provenByNeighbours(ctx context.Context, unmatched uids) ([]uint32
 			}
 		case paired:
 			strangers++
-		case unmatched[uid]:
+		case !p.ledger.wasRefused(uid):
 			between = append(between, uid)
 		}
 	}
 	upTo(math.MaxUint32)
 	return proven, nil
+}
+
+// cutOut takes the UIDs between low and high off an ascending list, and returns them.
+func cutOut(list *[]uint32, low, high uint32) []uint32 {
+	from, _ := slices.BinarySearch(*list, low+1)
+	to, _ := slices.BinarySearch(*list, high)
+	if from >= to {
+		return nil
+	}
+	cut := slices.Clone((*list)[from:to])
+	*list = slices.Delete(*list, from, to)
+	return cut
 }
 
 // listed are the UIDs of the messages that were looked at, ascending.
@@ -236,6 +253,7 @@ func (p *pass) carryRefusals(ctx context.Context) error {
 		})
 		if i >= 0 {
 			p.ledger.refuse(m.uid) // it stands among the mailbox's refusals already
+			delete(p.ledger.old.skipped, refusals[i].UID)
 			refusals = slices.Delete(refusals, i, i+1)
 		}
 	}

@@ -79,6 +79,17 @@ func parseUIDs(set string) (uids, error) {
 	return parsed, nil
 }
 
+// union is a new set of the UIDs that are in any of the sets.
+func union(sets ...uids) uids {
+	all := uids{}
+	for _, set := range sets {
+		for uid := range set {
+			all[uid] = true
+		}
+	}
+	return all
+}
+
 // sorted returns the UIDs, ascending.
 func (u uids) sorted() []uint32 {
 	all := make([]uint32, 0, len(u))
