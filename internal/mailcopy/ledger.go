@@ -16,8 +16,9 @@ type ledger struct {
 	leftOut   uids
 	refused   uids
 	movedIn   uids
-	unpaired  uids // copied once; where the copy is isn't known
-	moving    uids // not recorded: their copies are about to be found
+	unpaired  uids              // copied once; where the copy is isn't known
+	rebuilt   map[uint32]uint32 // pairs that were dropped, for this call alone: the state has no room for them
+	moving    uids              // not recorded: their copies are about to be found
 	unflagged uids
 	open      uids     // exceptions: at or below the cursor, still to be done
 	order     []uint32 // what this pass found above the cursor, ascending
@@ -41,7 +42,7 @@ type ledger struct {
 }
 
 func newLedger(state migration.FolderState) (*ledger, error) {
-	l := &ledger{state: state, moving: uids{}, open: uids{}, closed: uids{}, size: len(state.Pairs)}
+	l := &ledger{state: state, moving: uids{}, open: uids{}, closed: uids{}, rebuilt: map[uint32]uint32{}, size: len(state.Pairs)}
 	var err error
 	if l.pairs, err = parsePairs(state.Pairs); err != nil {
 		return nil, fmt.Errorf("the state of folder %q: %w", state.Source, err)
@@ -141,7 +142,7 @@ func (l *ledger) close(uid uint32) {
 func (l *ledger) copied(uid, target uint32, size int64) (ours bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, again := l.pairs.get(uid)
+	_, again := l.find(uid)
 	l.pairs.set(uid, target)
 	l.close(uid)
 	if again {
@@ -241,7 +242,16 @@ func (l *ledger) wasRefused(uid uint32) bool {
 func (l *ledger) target(uid uint32) (uint32, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.pairs.get(uid)
+	return l.find(uid)
+}
+
+// find is target with l.mu held.
+func (l *ledger) find(uid uint32) (uint32, bool) {
+	if target, ok := l.pairs.get(uid); ok {
+		return target, true
+	}
+	target, ok := l.rebuilt[uid]
+	return target, ok
 }
 
 // change calls f with the state, for whatever else there is to record.

@@ -40,7 +40,7 @@ func (l *ledger) withoutPair(list []uint32) []uint32 {
 	defer l.mu.Unlock()
 	var all []uint32
 	for _, uid := range list {
-		if _, paired := l.pairs.get(uid); !paired && !l.refused[uid] && !l.leftOut[uid] && !l.movedIn[uid] && !l.open[uid] {
+		if _, paired := l.find(uid); !paired && !l.refused[uid] && !l.leftOut[uid] && !l.movedIn[uid] && !l.open[uid] {
 			all = append(all, uid)
 		}
 	}
@@ -49,10 +49,9 @@ func (l *ledger) withoutPair(list []uint32) []uint32 {
 
 func (l *ledger) anyUnpaired(list []uint32) bool { return len(l.withoutPair(list)) > 0 }
 
-// pair records where a copy is that was counted before.
+// pair notes where a copy is that was counted before.
 func (l *ledger) pair(uid, target uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pairs.set(uid, target)
-	l.touched = true
+	l.rebuilt[uid] = target
 }
