@@ -149,20 +149,24 @@ func (w *worker) compare(ctx context.Context, sel *selected, ledgers []*ledger, 
 	}
 	var unpaired []identity // source messages without a copy where it should be
 	lost := uids{}
+	astray := 0 // copies that are gone of messages whose UIDs lost their meaning
 	for _, l := range ledgers {
-		found, err := w.withoutCopy(ctx, l, here, len(unknown) > 0)
+		found, renumbered, err := w.withoutCopy(ctx, l, here, len(unknown) > 0)
 		if err != nil {
 			return err
 		}
+		if renumbered {
+			astray += l.astray(here)
+		}
 		for _, m := range found {
-			if _, paired := l.target(m.uid); paired {
+			if _, paired := l.target(m.uid); paired && !renumbered {
 				lost[uint32(len(unpaired))] = true
 			}
 			unpaired = append(unpaired, m)
 		}
 	}
 	if len(unknown) == 0 {
-		t.lost += len(lost)
+		t.lost += len(lost) + astray
 		return nil
 	}
 	slices.Sort(unknown)
@@ -179,11 +183,25 @@ func (w *worker) compare(ctx context.Context, sel *selected, ledgers []*ledger, 
 	for i, j := range match(unpaired, doubtful, w.o.KeepsBytes) {
 		if j >= 0 {
 			t.foreign--
+			astray--
 			delete(lost, uint32(i))
 		}
 	}
-	t.lost += len(lost)
+	t.lost += len(lost) + max(astray, 0)
 	return nil
+}
+
+// astray counts the pairs whose copies are not among those here.
+func (l *ledger) astray(here uids) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	l.pairs.each(func(_, target uint32) {
+		if !here[target] {
+			n++
+		}
+	})
+	return n
 }
 
 // listAll lists the open folder's UIDs. It fails where the listing is short.
@@ -203,24 +221,24 @@ func (s *session) listAll(ctx context.Context, sel *selected) (uids, error) {
 }
 
 // withoutCopy fetches the identities of a folder's source messages whose copy is not among those here; with all set those
-// too that have no pair.
-func (w *worker) withoutCopy(ctx context.Context, l *ledger, here uids, all bool) ([]identity, error) {
+// too that have no pair. It reports whether the folder was numbered anew, so that no pair says anything of them.
+func (w *worker) withoutCopy(ctx context.Context, l *ledger, here uids, all bool) (found []identity, renumbered bool, err error) {
 	i := slices.IndexFunc(w.folders, func(f folder) bool { return f.name == l.look().Source })
 	if i < 0 {
-		return nil, nil // the folder is gone
+		return nil, false, nil // the folder is gone
 	}
 	sel, command := w.src.selectFolder("EXAMINE", w.folders[i].wire)
 	if _, err := command.Wait(ctx); err != nil {
-		return nil, fmt.Errorf("opening the source folder %q: %w", l.look().Source, err)
+		return nil, false, fmt.Errorf("opening the source folder %q: %w", l.look().Source, err)
 	}
 	if sel.exists == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
 	list, err := w.src.listUIDs(ctx, "1:*")
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	renumbered := sel.uidValidity != l.look().UIDValidity
+	renumbered = sel.uidValidity != l.look().UIDValidity
 	var wanted []uint32
 	for _, uid := range list {
 		target, paired := l.target(uid)
@@ -229,9 +247,9 @@ func (w *worker) withoutCopy(ctx context.Context, l *ledger, here uids, all bool
 		}
 	}
 	slices.Sort(wanted)
-	found, err := w.src.identities(ctx, slices.Compact(wanted))
+	found, err = w.src.identities(ctx, slices.Compact(wanted))
 	sortIdentities(found)
-	return found, err
+	return found, renumbered, err
 }
 
 // compareFlags looks at the flags of the newest copies. A flag that is at the target and not at the source was set by

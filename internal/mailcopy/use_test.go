@@ -128,3 +128,27 @@ func TestNotInUse(t *testing.T) {
 		})
 	}
 }
+
+// When the source numbers a folder anew, copies that nobody recorded are not somebody's work, and a copy that is gone is.
+func TestInUseWhenNumberedAnew(t *testing.T) {
+	for _, deleted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("a copy deleted %v", deleted), func(t *testing.T) {
+			s, state, first := filled(t)
+			copied, _ := pairOf(t, folderState(t, state, "INBOX"), first+50)
+			if deleted {
+				_, err := s.targetStore.Expunge(folderID(t, s.targetStore, "INBOX"), []uint32{copied})
+				must(t, err)
+			} else { // a pass that nobody learns of
+				deliver(t, s.sourceStore, "INBOX", "new@example.net", "", time.Now())
+				lost := clone(t, state)
+				s.pass(t, &lost, mailcopy.Options{Since: time.Now()})
+			}
+			must(t, s.sourceStore.FlipUIDValidity(address, "INBOX"))
+			before := counts(t, s.targetStore)
+			s.pass(t, &state, follows())
+			if after := counts(t, s.targetStore); fmt.Sprint(before) != fmt.Sprint(after) || deleted != (state.InUse != "") {
+				t.Errorf("in use: %q; the target went from %v to %v", state.InUse, before, after)
+			}
+		})
+	}
+}
