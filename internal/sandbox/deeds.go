@@ -48,8 +48,9 @@ const (
 	deedPause = 300 * time.Millisecond
 	// settling is how long a user waits once the new mailbox has everything.
 	settling = 3 * time.Second
-	// calm is how long nobody has had the old mailbox open when its user files something there, and afterKill the same in
-	// a world that was there before, where a pass may have been cut short. A copy that sees one half of a move alone
+	// calm is how long at least nobody has had the old mailbox open when its user files something there, which is never less
+	// than half the time between two deltas, so that no pass is under way; afterKill is the same in a world that was there
+	// before, where a pass may have been cut short. A copy that sees one half of a move alone
 	// takes the message for a new one: one too many is better than one lost, but in this world all must add up.
 	calm, afterKill = 2 * time.Second, 12 * time.Second
 	// sortedFolder is what users make for what they file in their new mailboxes.
@@ -169,9 +170,9 @@ func (w *World) ready(deed Deed, state *deedsDone) (bool, error) {
 		return true, nil
 	}
 	if deed.Verb == FileIt || deed.Verb == BinIt {
-		pause := calm
+		pause := max(calm, w.options.pace().Delta/2)
 		if w.reopened {
-			pause = afterKill
+			pause = max(pause, afterKill)
 		}
 		if w.sourceIMAP.Idle(deed.Address) < pause {
 			return false, nil
