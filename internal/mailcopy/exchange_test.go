@@ -271,7 +271,7 @@ func TestInterruptedCopyToExchange(t *testing.T) {
 			for n := range kills {
 				var kept migration.MailboxState
 				enough := 1 + r.IntN(25)
-				o := mailcopy.Options{Every: time.Millisecond, Rules: migration.CopyRules{SliceMessages: 30, Connections: 1 + n%2}, Settle: 50 * time.Millisecond}
+				o := mailcopy.Options{Every: time.Millisecond, Rules: migration.CopyRules{SliceMessages: 30, Connections: 1 + n%2}, Settle: 600 * time.Millisecond}
 				remove := func() {}
 				switch n % 3 {
 				case 0:
