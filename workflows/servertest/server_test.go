@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,10 +64,15 @@ func newBench(t *testing.T, w *world, plan migration.Plan, dynamic map[string]an
 	return &bench{operator.New(c), t, c, w, plan}
 }
 
-// memoryDir is a directory on a memory disk where there is one: what is tested here is not the disk.
+// memoryDir is a directory on a memory disk where there is one with room: what is tested here is not the disk.
 func memoryDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "mailferry-")
+	const disk, room = "/dev/shm", 2 << 30
+	var free syscall.Statfs_t
+	if err := syscall.Statfs(disk, &free); err != nil || free.Bavail*uint64(free.Bsize) < room {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(disk, "mailferry-")
 	if err != nil {
 		return t.TempDir()
 	}
