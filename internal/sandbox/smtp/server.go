@@ -81,7 +81,10 @@ func Serve(ctx context.Context, listener net.Listener, c Config) error {
 	if c.Implicit {
 		listener = tls.NewListener(listener, c.TLS)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	stop := context.AfterFunc(ctx, func() {
+		_ = server.Close()
+		_ = listener.Close() // a server that was closed before it began to serve doesn't know of it
+	})
 	defer stop()
 	err := server.Serve(listener)
 	if ctx.Err() != nil {

@@ -381,3 +381,26 @@ func TestOutsideIsHeldBack(t *testing.T) {
 	}
 	o.stop()
 }
+
+func TestServeEndsWhenItWasStoppedBeforeItBegan(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 200 {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			ended <- smtp.Serve(ctx, listener, smtp.Config{Name: "old.example", Log: slog.New(slog.DiscardHandler)})
+		}()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("the server goes on though it was told to stop")
+		}
+	}
+}
