@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,6 +57,7 @@ func TestManyRuns(t *testing.T) {
 	stop() // what the next worker carries on it has to replay
 	b.work()
 	time.Sleep(3 * time.Second) // deltas at the gate
+	b.until("enough signals", 2*time.Minute, func(operator.Status) bool { return people.taken.Load() >= 100 })
 	mail()
 	b.approve(2 * time.Minute)
 	b.until("the final deltas", 2*time.Minute, func(s operator.Status) bool {
@@ -112,6 +114,7 @@ type people struct {
 	random    *rand.Rand
 	cancel    context.CancelFunc
 	wait      sync.WaitGroup
+	taken     atomic.Int32 // how many signals the server took
 	// kept are the reasons of the signals that the server took, by the workflow's ID.
 	kept map[string][]string
 }
@@ -159,6 +162,7 @@ func (p *people) signal(id, name string, n int) {
 	switch {
 	case err == nil:
 		p.kept[id] = append(p.kept[id], reason)
+		p.taken.Add(1)
 	case !errors.As(err, &unknown):
 		p.t.Errorf("signalling %s: %v", id, err)
 	}
@@ -202,7 +206,7 @@ func (p *people) remembered() {
 		total += len(reasons)
 	}
 	p.t.Logf("%d signals of people were taken by %d workflows", total, len(p.kept))
-	if total < 30 {
+	if total < 100 {
 		p.t.Errorf("only %d signals were sent", total)
 	}
 }
