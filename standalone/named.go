@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/mailferry/mailferry/internal/migration"
-	"github.com/mailferry/mailferry/internal/operator/show"
+	"github.com/mailferry/mailferry/internal/report"
 	"github.com/mailferry/mailferry/internal/sandbox"
 )
 
@@ -63,7 +63,7 @@ func (r *refusals) add(address string, refusal migration.Refusal) {
 
 // String says what became of the messages that are accounted for.
 func (t tally) String() string {
-	line := show.Count(t.there) + " at the target"
+	line := report.Count(t.there) + " at the target"
 	for _, more := range []struct {
 		n    int
 		what string
@@ -74,7 +74,7 @@ func (t tally) String() string {
 		{t.purged, "deleted for good by their owners in their new mailboxes"},
 	} {
 		if more.n > 0 {
-			line += fmt.Sprintf(", %s %s", show.Count(more.n), more.what)
+			line += fmt.Sprintf(", %s %s", report.Count(more.n), more.what)
 		}
 	}
 	return line
@@ -89,5 +89,5 @@ func counted(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return show.Count(n) + " " + many
+	return report.Count(n) + " " + many
 }

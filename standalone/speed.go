@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/mailferry/mailferry/internal/migration"
-	"github.com/mailferry/mailferry/internal/operator/show"
+	"github.com/mailferry/mailferry/internal/report"
 )
 
 // speed is how fast messages arrived at the target over the last seconds.
@@ -38,5 +38,5 @@ func (s *speed) String() string {
 	if took <= 0 || last.messages <= first.messages {
 		return ""
 	}
-	return fmt.Sprintf("%s messages/s, %s/s", show.Count(int(float64(last.messages-first.messages)/took)), show.Bytes(int64(float64(last.bytes-first.bytes)/took)))
+	return fmt.Sprintf("%s messages/s, %s/s", report.Count(int(float64(last.messages-first.messages)/took)), report.Bytes(int64(float64(last.bytes-first.bytes)/took)))
 }

@@ -56,8 +56,8 @@ func draw(s *summary) *chart {
 	last := points[len(points)-1]
 	c := &chart{Width: chartWidth, Left: chartLeft, Right: chartWidth - chartRight}
 	axis := timeAxis{points[0].At, last.At}
-	c.Title = fmt.Sprintf("%s of %s mailboxes verified, %s messages at the target by %s", count(last.Verified), count(last.Mailboxes),
-		count(last.Messages), moment(last.At))
+	c.Title = fmt.Sprintf("%s of %s mailboxes verified, %s messages at the target by %s", Count(last.Verified), Count(last.Mailboxes),
+		Count(last.Messages), moment(last.At))
 	mailboxes, messages := 0, s.Expected
 	for _, p := range points {
 		mailboxes, messages = max(mailboxes, p.Mailboxes), max(messages, p.Messages)
@@ -101,7 +101,7 @@ func drawPanel(points []migration.Point, axis timeAxis, title, kind string, top,
 	}
 	for i := range marks + 1 {
 		v := scale * i / marks
-		p.Marks = append(p.Marks, mark{At: y(v), Text: count(v)})
+		p.Marks = append(p.Marks, mark{At: y(v), Text: Count(v)})
 	}
 	return p
 }

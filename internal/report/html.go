@@ -13,7 +13,7 @@ import (
 var pageText string
 
 var page = template.Must(template.New("report.html").Funcs(template.FuncMap{
-	"count": count, "size": size, "moment": moment, "line": oneLine, "terms": terms, "records": records, "owner": owner,
+	"count": Count, "size": Bytes, "moment": moment, "line": oneLine, "terms": terms, "records": records, "owner": owner,
 	"planned": planned, "atTarget": atTarget,
 }).Parse(pageText))
 

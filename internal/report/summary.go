@@ -129,7 +129,7 @@ func (s *summary) note(m migration.MailboxAccount) {
 		add(true, "is not verified")
 	}
 	if s.over() && !m.Account.Closes() {
-		add(true, fmt.Sprintf("does not close: %s at the source = %s", count(m.Account.Source), equation(m.Account)))
+		add(true, fmt.Sprintf("does not close: %s at the source = %s", Count(m.Account.Source), equation(m.Account)))
 	}
 	for _, fault := range m.Verification.Faults {
 		add(true, fault)
@@ -143,7 +143,7 @@ func (s *summary) note(m migration.MailboxAccount) {
 		add(true, "was left out")
 	}
 	for _, o := range m.Observations {
-		add(false, fmt.Sprintf("%s: %s", o.Kind, count(o.Count)))
+		add(false, fmt.Sprintf("%s: %s", o.Kind, Count(o.Count)))
 	}
 }
 
@@ -181,7 +181,7 @@ func (s *summary) verdict() (grade, text string) {
 	whole := s.Account.Closes() && s.Missing == 0
 	switch {
 	case !s.over():
-		return partly, fmt.Sprintf("The migration is still under way: %s of %s mailboxes are verified.", count(s.Verified), count(s.Total))
+		return partly, fmt.Sprintf("The migration is still under way: %s of %s mailboxes are verified.", Count(s.Verified), Count(s.Total))
 	case s.State == migration.Aborted:
 		return bad, "The migration was aborted. " + accounted(whole)
 	case !whole:
@@ -205,7 +205,7 @@ func areMailboxes(n int) string {
 	if n == 1 {
 		return "1 mailbox is"
 	}
-	return count(n) + " mailboxes are"
+	return Count(n) + " mailboxes are"
 }
 
 // net are the sets that were changed, each once, as it was before the first change and is after the last.

@@ -52,18 +52,18 @@ func heading(b buffer, title string, entries int) {
 
 func textSums(b buffer, s *summary) {
 	heading(b, "Sums", 1)
-	fmt.Fprintf(b, "Mailboxes      %s, %s of them verified, %s left out\n", count(s.Total), count(s.Verified), count(s.LeftOut))
+	fmt.Fprintf(b, "Mailboxes      %s, %s of them verified, %s left out\n", Count(s.Total), Count(s.Verified), Count(s.LeftOut))
 	if s.Missing > 0 {
-		fmt.Fprintf(b, "               %s left no account in the archive\n", count(s.Missing))
+		fmt.Fprintf(b, "               %s left no account in the archive\n", Count(s.Missing))
 	}
-	fmt.Fprintf(b, "Messages       %s at the source = %s\n", count(s.Account.Source), equation(s.Account))
+	fmt.Fprintf(b, "Messages       %s at the source = %s\n", Count(s.Account.Source), equation(s.Account))
 	if s.Expected > 0 {
-		fmt.Fprintf(b, "               %s were counted before the first copy\n", count(s.Expected))
+		fmt.Fprintf(b, "               %s were counted before the first copy\n", Count(s.Expected))
 	}
-	fmt.Fprintf(b, "Size           %s\n", size(s.Account.Bytes))
+	fmt.Fprintf(b, "Size           %s\n", Bytes(s.Account.Bytes))
 	if s.Arrivals.Count > 0 {
 		fmt.Fprintf(b, "Stragglers     %s messages still came to the source, the last on %s, from %s\n",
-			count(s.Arrivals.Count), moment(s.Arrivals.Last), oneLine(strings.Join(s.Arrivals.From, ", ")))
+			Count(s.Arrivals.Count), moment(s.Arrivals.Last), oneLine(strings.Join(s.Arrivals.From, ", ")))
 	}
 }
 
@@ -90,7 +90,7 @@ func textMailboxes(b buffer, s *summary) {
 		}
 		a := m.Account
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", oneLine(m.Address), m.State, verified, a.Source,
-			a.Copied+a.Moved+a.Merged, a.Already, a.LeftOut, a.Refused, size(a.Bytes))
+			a.Copied+a.Moved+a.Merged, a.Already, a.LeftOut, a.Refused, Bytes(a.Bytes))
 	}
 	_ = w.Flush() // the buffer takes everything
 	more(b, s.MoreRows, "mailboxes: see "+Mailboxes)
@@ -104,7 +104,7 @@ func textRefusals(b buffer, s *summary) {
 	heading(b, "Messages that are not at the target, and why", len(s.Refused)+s.MoreRefused)
 	for _, r := range s.Refused {
 		fmt.Fprintf(b, "%s: folder %q, UID %d, %s, %s: %s %s\n", oneLine(r.Address), r.Folder, r.UID,
-			cmp.Or(oneLine(r.MessageID), "no Message-ID"), size(r.Size), oneLine(r.Kind), oneLine(r.Words))
+			cmp.Or(oneLine(r.MessageID), "no Message-ID"), Bytes(r.Size), oneLine(r.Kind), oneLine(r.Words))
 	}
 	more(b, s.MoreRefused, "refusals: see "+Refusals)
 }
@@ -137,7 +137,7 @@ func textAudit(b buffer, s *summary) {
 // more says that there are things which are not named.
 func more(b buffer, n int, what string) {
 	if n > 0 {
-		fmt.Fprintf(b, "and %s more %s\n", count(n), what)
+		fmt.Fprintf(b, "and %s more %s\n", Count(n), what)
 	}
 }
 

@@ -87,12 +87,12 @@ func (v *Verdict) mailbox(m migration.MailboxAccount) {
 		return
 	}
 	if !m.Account.Closes() {
-		v.fault("%s is said to be verified and does not close: %s at the source = %s", m.Address, count(m.Account.Source), equation(m.Account))
+		v.fault("%s is said to be verified and does not close: %s at the source = %s", m.Address, Count(m.Account.Source), equation(m.Account))
 	}
 	for _, f := range m.Folders {
 		if !f.Account.Closes() {
 			v.fault("folder %q of %s is said to be verified and does not close: %s at the source = %s", f.Source, m.Address,
-				count(f.Account.Source), equation(f.Account))
+				Count(f.Account.Source), equation(f.Account))
 		}
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/mailferry/mailferry/internal/migration"
 )
 
-// count writes a number with thousands apart: 1,234,567.
-func count(n int) string {
+// Count writes a number with thousands apart: 1,234,567.
+func Count(n int) string {
 	if n < 0 {
-		return "-" + count(-n)
+		return "-" + Count(-n)
 	}
 	digits := strconv.Itoa(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {
@@ -22,8 +22,8 @@ func count(n int) string {
 	return digits
 }
 
-// size writes bytes in decimal units: "12.3 MB".
-func size(n int64) string {
+// Bytes writes bytes in decimal units: "12.3 MB".
+func Bytes(n int64) string {
 	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
 	value, unit := float64(n), 0
 	for value >= 999.95 && unit < len(units)-1 {
@@ -109,17 +109,17 @@ func terms(a migration.Account) []term {
 func equation(a migration.Account) string {
 	var all []string
 	for _, t := range terms(a) {
-		all = append(all, count(t.Count)+" "+t.Name)
+		all = append(all, Count(t.Count)+" "+t.Name)
 	}
 	if all == nil {
 		all = []string{"nothing"}
 	}
 	text := strings.Join(all, " + ")
 	if a.Unknown != 0 {
-		text += fmt.Sprintf("; %s at the target that nothing explains", count(a.Unknown))
+		text += fmt.Sprintf("; %s at the target that nothing explains", Count(a.Unknown))
 	}
 	if a.Gone != 0 {
-		text += fmt.Sprintf(" (and %s were deleted at the source since)", count(a.Gone))
+		text += fmt.Sprintf(" (and %s were deleted at the source since)", Count(a.Gone))
 	}
 	return text
 }

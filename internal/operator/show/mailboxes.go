@@ -13,6 +13,7 @@ import (
 
 	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/mailferry/mailferry/internal/operator"
+	"github.com/mailferry/mailferry/internal/report"
 )
 
 // Mailboxes writes a page of mailboxes, a line each, and below those that wait for a person for what and for whom. More is
@@ -42,18 +43,18 @@ func mailboxTable(b *strings.Builder, all []operator.MailboxLine, o Options) {
 	}
 	t.SetColumnConfigs(configs)
 	for _, l := range all {
-		messages := Count(l.There)
+		messages := report.Count(l.There)
 		if l.Expected.Messages > 0 {
-			messages += " of " + Count(max(l.Expected.Messages, l.Account.Source))
+			messages += " of " + report.Count(max(l.Expected.Messages, l.Account.Source))
 		}
 		rate, left := "", ""
 		if l.MessagesPerSecond > 0 || l.BytesPerSecond > 0 {
-			rate = fmt.Sprintf("%.0f/s, %s/s", l.MessagesPerSecond, Bytes(int64(l.BytesPerSecond)))
+			rate = fmt.Sprintf("%.0f/s, %s/s", l.MessagesPerSecond, report.Bytes(int64(l.BytesPerSecond)))
 		}
 		if l.Left > 0 {
 			left = Age(l.Left.D())
 		}
-		t.AppendRow(table.Row{plain(l.Address), plain(l.Wave), o.state(l.State), int(l.Step), messages, Bytes(l.Bytes), rate, left})
+		t.AppendRow(table.Row{plain(l.Address), plain(l.Wave), o.state(l.State), int(l.Step), messages, report.Bytes(l.Bytes), rate, left})
 	}
 	lines := strings.Split(strings.TrimRight(trimLines(t.Render()), "\n"), "\n")
 	b.WriteString(lines[0] + "\n")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/mailferry/mailferry/internal/operator"
+	"github.com/mailferry/mailferry/internal/report"
 )
 
 // outlook answers, for someone who has no time for the rest: how far, when done, and what waits for whom.
@@ -52,7 +53,7 @@ func dueLine(due operator.Due) string {
 	}
 	line := fmt.Sprintf("%s: %s", due.Party, cut(what, 120))
 	if due.Count > 1 {
-		line += fmt.Sprintf(" (and %s more)", Count(due.Count-1))
+		line += fmt.Sprintf(" (and %s more)", report.Count(due.Count-1))
 	}
 	return line
 }
@@ -72,7 +73,7 @@ func howFar(s operator.Status) string {
 	}
 	a := s.Totals.Account
 	if all, there := max(s.Totals.Expected, a.Source), a.Copied+a.Already+a.Moved+a.Merged; all > 0 {
-		line += fmt.Sprintf("; %s of %s messages at the target (%d%%)", Count(there), Count(all), there*100/all)
+		line += fmt.Sprintf("; %s of %s messages at the target (%d%%)", report.Count(there), report.Count(all), there*100/all)
 	}
 	return line + fmt.Sprintf("; %d of %s verified", s.Totals.Verified, plural(s.Totals.Mailboxes-s.Totals.Excluded, "mailbox", "mailboxes"))
 }
@@ -103,7 +104,7 @@ func forecast(l operator.Outlook) string {
 	if !l.Began.IsZero() {
 		line += ", to " + date(l.Began.Add(l.Forecast.D()))
 	}
-	return line + fmt.Sprintf("; made by step 6, for %d messages/s and %s/s a mailbox", operator.AssumedMessages, Bytes(operator.AssumedBytes))
+	return line + fmt.Sprintf("; made by step 6, for %d messages/s and %s/s a mailbox", operator.AssumedMessages, report.Bytes(operator.AssumedBytes))
 }
 
 // roughly is Age without a last part that says nothing.
@@ -121,7 +122,7 @@ func perSecond(messages, bytes float64) string {
 		line = fmt.Sprintf("%.1f messages/s", messages)
 	}
 	if bytes > 0 {
-		line += fmt.Sprintf(", %s/s", Bytes(int64(bytes)))
+		line += fmt.Sprintf(", %s/s", report.Bytes(int64(bytes)))
 	}
 	return line
 }

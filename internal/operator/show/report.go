@@ -11,6 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/internal/report"
 )
 
 // Report writes a report, interim or closing: the sums, the steps' times, each mailbox, what was changed and decided.
@@ -117,7 +118,7 @@ func account(b *strings.Builder, r migration.Report) {
 		{a.Unknown, "at the target and not explained"},
 	} {
 		if part.n > 0 {
-			fmt.Fprintf(b, "  %9s %s\n", Count(part.n), part.what)
+			fmt.Fprintf(b, "  %9s %s\n", report.Count(part.n), part.what)
 		}
 	}
 }
@@ -143,8 +144,8 @@ func mailboxes(b *strings.Builder, all []migration.MailboxAccount, o Options) {
 		}
 		a := m.Account
 		t.AppendRow(table.Row{
-			"  " + plain(m.Address), o.state(m.State), Count(a.Source), Count(a.Copied + a.Already + a.Moved + a.Merged),
-			Count(a.LeftOut), Count(a.Refused), Bytes(a.Bytes), verified,
+			"  " + plain(m.Address), o.state(m.State), report.Count(a.Source), report.Count(a.Copied + a.Already + a.Moved + a.Merged),
+			report.Count(a.LeftOut), report.Count(a.Refused), report.Bytes(a.Bytes), verified,
 		})
 	}
 	b.WriteString(trimLines(t.Render()))
@@ -163,13 +164,13 @@ func refusals(b *strings.Builder, m migration.MailboxAccount, o Options) {
 	}
 	fmt.Fprintf(b, "\n  %s: %s not at the target\n", plain(m.Address), plural(m.RefusalCount, "message", "messages"))
 	for _, r := range m.Refusals {
-		line := fmt.Sprintf("%s, UID %d, %s, %s: %s", r.Folder, r.UID, Bytes(r.Size), r.Kind, r.Words)
+		line := fmt.Sprintf("%s, UID %d, %s, %s: %s", r.Folder, r.UID, report.Bytes(r.Size), r.Kind, r.Words)
 		if r.MessageID != "" {
 			line += " " + r.MessageID
 		}
 		b.WriteString(o.wrap(plain(line), 4) + "\n")
 	}
 	if more := m.RefusalCount - len(m.Refusals); more > 0 {
-		fmt.Fprintf(b, "    and %s more\n", Count(more))
+		fmt.Fprintf(b, "    and %s more\n", report.Count(more))
 	}
 }

@@ -7,7 +7,6 @@ package show
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -16,6 +15,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/mailferry/mailferry/internal/migration"
+	"github.com/mailferry/mailferry/internal/report"
 )
 
 // Options say how to write.
@@ -131,31 +131,6 @@ func plain(s string) string {
 	}, s)
 }
 
-// Count writes a number with thousands apart: 1,234,567.
-func Count(n int) string {
-	if n < 0 {
-		return "-" + Count(-n)
-	}
-	digits := strconv.Itoa(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
-
-// Bytes writes a size in decimal units: "12.3 MB".
-func Bytes(n int64) string {
-	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
-	value, unit := float64(n), 0
-	for value >= 999.95 && unit < len(units)-1 {
-		value, unit = value/1000, unit+1
-	}
-	if unit == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %s", value, units[unit])
-}
-
 // Age writes how long something lasts or lasted, in at most two units: "2d 3h", "4m 5s".
 func Age(d time.Duration) string {
 	d = max(d, 0).Round(time.Second)
@@ -177,5 +152,5 @@ func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return Count(n) + " " + many
+	return report.Count(n) + " " + many
 }

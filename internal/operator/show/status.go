@@ -10,6 +10,7 @@ import (
 
 	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/mailferry/mailferry/internal/operator"
+	"github.com/mailferry/mailferry/internal/report"
 	"github.com/mailferry/mailferry/workflows"
 )
 
@@ -134,11 +135,11 @@ func retrying(b *strings.Builder, all []workflows.Retrying, o Options) {
 func messages(t workflows.Totals) string {
 	a := t.Account
 	there := a.Copied + a.Already + a.Moved + a.Merged
-	line := Count(there)
+	line := report.Count(there)
 	if t.Expected > 0 {
-		line += fmt.Sprintf(" of %s", Count(max(t.Expected, a.Source)))
+		line += fmt.Sprintf(" of %s", report.Count(max(t.Expected, a.Source)))
 	}
-	line += fmt.Sprintf(" at the target, %s copied", Bytes(a.Bytes))
+	line += fmt.Sprintf(" at the target, %s copied", report.Bytes(a.Bytes))
 	for _, more := range []struct {
 		n    int
 		what string
@@ -150,7 +151,7 @@ func messages(t workflows.Totals) string {
 		{a.Unknown, "at the target unexplained"},
 	} {
 		if more.n > 0 {
-			line += fmt.Sprintf(", %s %s", Count(more.n), more.what)
+			line += fmt.Sprintf(", %s %s", report.Count(more.n), more.what)
 		}
 	}
 	return line
@@ -163,18 +164,18 @@ func copying(b *strings.Builder, live []operator.Live, o Options) {
 	b.WriteString("\nCopying just now\n")
 	t := o.grid()
 	for _, l := range live {
-		progress := Count(l.Progress.Messages)
+		progress := report.Count(l.Progress.Messages)
 		if l.Progress.Total > 0 {
-			progress += " of " + Count(l.Progress.Total)
+			progress += " of " + report.Count(l.Progress.Total)
 		}
 		rate := ""
 		if perSecond, bytesPerSecond := l.Rate(); perSecond > 0 {
-			rate = fmt.Sprintf("%.0f/s, %s/s", perSecond, Bytes(int64(bytesPerSecond)))
+			rate = fmt.Sprintf("%.0f/s, %s/s", perSecond, report.Bytes(int64(bytesPerSecond)))
 		}
 		if l.Attempt > 1 {
 			rate = fmt.Sprintf("attempt %d: %s", l.Attempt, cut(plain(l.Failure), 60))
 		}
-		t.AppendRow(table.Row{"  " + plain(l.Address), cut(plain(l.Doing), 20), cut(plain(l.Progress.Folder), 30), progress, Bytes(l.Progress.Bytes), rate})
+		t.AppendRow(table.Row{"  " + plain(l.Address), cut(plain(l.Doing), 20), cut(plain(l.Progress.Folder), 30), progress, report.Bytes(l.Progress.Bytes), rate})
 	}
 	b.WriteString(trimLines(t.Render()))
 }

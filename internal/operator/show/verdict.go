@@ -20,7 +20,7 @@ func Verdict(w io.Writer, v report.Verdict) error {
 		fmt.Fprintf(&b, "! %s\n", plain(fault))
 	}
 	if more := v.FaultCount - len(v.Faults); more > 0 {
-		fmt.Fprintf(&b, "! and %s more\n", Count(more))
+		fmt.Fprintf(&b, "! and %s more\n", report.Count(more))
 	}
 	if v.FaultCount == 0 {
 		b.WriteString("every audit trail is whole, and the closing equation and the sums are right\n")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/mailferry/mailferry/internal/operator"
+	"github.com/mailferry/mailferry/internal/report"
 	"github.com/mailferry/mailferry/workflows"
 )
 
@@ -44,7 +45,7 @@ func waiting(b *strings.Builder, s operator.Status, o Options) {
 		}
 	}
 	if more := s.WaitingCount - len(s.Waiting); more > 0 {
-		fmt.Fprintf(b, "\n  and %s more\n", Count(more))
+		fmt.Fprintf(b, "\n  and %s more\n", report.Count(more))
 	}
 }
 
@@ -71,7 +72,7 @@ func addresses(group []workflows.Waiting) string {
 	}
 	line := strings.Join(names, ", ")
 	if more := len(group) - named; more > 0 {
-		line += fmt.Sprintf(" and %s more", Count(more))
+		line += fmt.Sprintf(" and %s more", report.Count(more))
 	}
 	return line
 }
