@@ -26,30 +26,9 @@ type tenant struct {
 	plan  migration.Plan
 }
 
-// newPlan has weeks pressed into seconds.
-func newPlan() migration.Plan {
-	ms := func(n int) migration.Duration { return migration.Duration(time.Duration(n) * time.Millisecond) }
-	return migration.Plan{
-		Tenant: "contoso", Organisation: "Contoso", Domains: []string{"contoso.com"}, Archive: "file:///archive",
-		Endpoints: []migration.Endpoint{{Name: "old", Host: "mail.old.example", Port: 993, MailboxesAtOnce: 2}},
-		DNS:       migration.DNS{Mode: "rfc2136", TTL: 1},
-		Copy:      migration.CopyRules{SliceTime: ms(60000)},
-		Routing: migration.Routing{
-			Required: []migration.ProofKind{
-				migration.ProofRecords, migration.ProofOldTTL, migration.ProofProbe, migration.ProofTrace, migration.ProofQuiet,
-			},
-			Relay: &migration.SMTP{Host: "relay.example"},
-		},
-		Timing: migration.Timing{
-			Poll: ms(100), MailboxLimit: ms(60000), DNSLimit: ms(60000), Delta: ms(2000), DeltaAfterMX: ms(400), Quiet: ms(2000),
-			QuietLimit: ms(60000), Report: ms(300), Resend: ms(500), Children: ms(2000), Retry: ms(100), RetryMax: ms(1000), Heartbeat: ms(10000),
-		},
-	}
-}
-
 // start starts the tenant and hands it its mailboxes.
 func (t *tenant) start(s shape) error {
-	t.plan = newPlan()
+	t.plan = fake.Plan()
 	t.world.MX["contoso.com"] = migration.Record{Name: "contoso.com", Type: "MX", TTL: 2, Data: []string{"10 mail.old.example"}}
 	if err := t.upset(s.name); err != nil {
 		return err

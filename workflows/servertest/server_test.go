@@ -25,6 +25,7 @@ import (
 	"github.com/mailferry/mailferry/internal/operator"
 	"github.com/mailferry/mailferry/standalone/embedded"
 	"github.com/mailferry/mailferry/workflows"
+	"github.com/mailferry/mailferry/workflows/internal/fake"
 )
 
 // bench is a tenant on a real server.
@@ -123,25 +124,12 @@ func (b *bench) work() (stop func()) {
 	return stop
 }
 
-// pressed has weeks pressed into seconds.
+// pressed is the plan of the tests here: more mailboxes at once, and deltas further apart.
 func pressed() migration.Plan {
-	ms := func(n int) migration.Duration { return migration.Duration(time.Duration(n) * time.Millisecond) }
-	return migration.Plan{
-		Tenant: "contoso", Organisation: "Contoso", Domains: []string{"contoso.com"}, Archive: "file:///archive",
-		Endpoints: []migration.Endpoint{{Name: "old", Host: "mail.old.example", Port: 993, MailboxesAtOnce: 6}},
-		DNS:       migration.DNS{Mode: "rfc2136", TTL: 1},
-		Copy:      migration.CopyRules{SliceTime: ms(60000)},
-		Routing: migration.Routing{
-			Required: []migration.ProofKind{
-				migration.ProofRecords, migration.ProofOldTTL, migration.ProofProbe, migration.ProofTrace, migration.ProofQuiet,
-			},
-			Relay: &migration.SMTP{Host: "relay.example"},
-		},
-		Timing: migration.Timing{
-			Poll: ms(100), MailboxLimit: ms(60000), DNSLimit: ms(60000), Delta: ms(3000), DeltaAfterMX: ms(400), Quiet: ms(2000),
-			QuietLimit: ms(60000), Report: ms(300), Resend: ms(500), Children: ms(2000), Retry: ms(100), RetryMax: ms(1000), Heartbeat: ms(10000),
-		},
-	}
+	plan := fake.Plan()
+	plan.Endpoints[0].MailboxesAtOnce = 6
+	plan.Timing.Delta = migration.Duration(3 * time.Second)
+	return plan
 }
 
 // rows are mailboxes of a wave.
