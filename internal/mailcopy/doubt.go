@@ -84,14 +84,7 @@ func (e *engine) withdraw() {
 func (l *ledger) withdraw(uid uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.refused[uid] {
-		return
-	}
-	delete(l.refused, uid)
-	delete(l.closed, uid)
-	l.state.Account.Refused--
-	l.open[uid] = true
-	l.touched, l.complete = true, false
+	l.again(uid, l.refused, &l.state.Account.Refused)
 }
 
 // asks notes how many messages there are to copy.

@@ -204,14 +204,19 @@ func (l *ledger) leaveOut(uid uint32) {
 func (l *ledger) takeIn(uid uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.leftOut[uid] {
+	l.again(uid, l.leftOut, &l.state.Account.LeftOut)
+}
+
+// again has a UID that stands in the set done after all; l.mu is held.
+func (l *ledger) again(uid uint32, set uids, count *int) {
+	if !set[uid] {
 		return
 	}
-	delete(l.leftOut, uid)
+	delete(set, uid)
 	delete(l.closed, uid)
-	l.state.Account.LeftOut--
+	*count--
 	l.open[uid] = true
-	l.touched = true
+	l.touched, l.complete = true, false
 }
 
 // omissions are what was left out, ascending.
