@@ -96,6 +96,8 @@ func (c *checker) identity() {
 		p.Domains[i] = strings.ToLower(strings.TrimSuffix(name, "."))
 		if !isDomain(p.Domains[i]) {
 			c.fault(path, fmt.Sprintf("%q is not a domain name", name), "write it like contoso.com; one with other letters than a-z in its xn-- form")
+		} else if strings.HasSuffix(p.Domains[i], ".onmicrosoft.com") {
+			c.fault(path, fmt.Sprintf("%q is Microsoft's own, and its MX can't be changed", name), "list the domains that people's mail comes to")
 		} else if slices.Contains(p.Domains[:i], p.Domains[i]) {
 			c.fault(path, fmt.Sprintf("%q comes twice", name), "keep one")
 		}
@@ -204,7 +206,7 @@ func (c *checker) routing() {
 		c.required("routing.probeFrom", r.ProbeFrom)
 	}
 	if r.ProbeFrom != "" && !isAddress(r.ProbeFrom) {
-		c.fault("routing.probeFrom", fmt.Sprintf("%q is not an address", r.ProbeFrom), "")
+		c.fault("routing.probeFrom", fmt.Sprintf("%q is not an address", r.ProbeFrom), "write it like probe@example.net")
 	}
 	for i, host := range r.SourceHosts {
 		r.SourceHosts[i] = strings.ToLower(strings.TrimSuffix(host, "."))

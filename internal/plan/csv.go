@@ -55,7 +55,7 @@ var columns = []string{
 // The list is accepted whole or refused whole, with every fault as [Faults]. No fault shows what is in a cell: with
 // columns mixed up it might be a password. The warnings are to be acknowledged by a person before anything is done.
 func ReadCSV(path string, p *migration.Plan, seal SealFunc) ([]migration.Mailbox, []Warning, error) {
-	data, err := readFile(path, maxCSV)
+	data, err := readWhole(path, maxCSV, "split it into several migrations")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -81,11 +81,13 @@ func decodeCSV(path string, data []byte, p *migration.Plan, seal SealFunc) ([]mi
 
 // table is the CSV as cells.
 type table struct {
-	file   string
-	plan   *migration.Plan
-	header []string
-	rows   []row
-	faults Faults
+	file string
+	plan *migration.Plan
+	// header has the columns' names; nameless says of which the header's cell is empty, until one is found to hold something.
+	header   []string
+	nameless []bool
+	rows     []row
+	faults   Faults
 }
 
 // row is one record; its cells are in the header's order.
@@ -104,6 +106,10 @@ func (t *table) fault(line, column int, field, text, remedy string) {
 }
 
 func (t *table) read(data []byte) {
+	if isWorkbook(data) {
+		t.fault(1, 0, "", "is a workbook or an archive, not a CSV", `save the list as "CSV UTF-8"`)
+		return
+	}
 	text, err := decodeText(data)
 	if err != nil {
 		t.fault(0, 0, "", err.Error(), `save it again as "CSV UTF-8"`)
@@ -126,7 +132,7 @@ func (t *table) read(data []byte) {
 			continue
 		}
 		if err != nil {
-			t.fault(0, 0, "", "cannot be read as CSV", "")
+			t.fault(0, 0, "", "cannot be read as CSV", `save it again as "CSV UTF-8"`)
 			return
 		}
 		if !t.record(reader, record, skipped) {
@@ -160,8 +166,19 @@ func (t *table) record(reader *csv.Reader, record []string, skipped int) bool {
 			"put a cell that holds the separator into quotes, and leave no cell out")
 		return true
 	}
+	t.unnamed(cells)
 	t.rows = append(t.rows, row{cells, cells[0].line})
 	return true
+}
+
+// unnamed looks for cells in columns without a name. Excel saves such columns, empty, where something once stood.
+func (t *table) unnamed(cells []cell) {
+	for i, cell := range cells {
+		if t.nameless[i] && strings.TrimSpace(cell.text) != "" {
+			t.fault(cell.line, cell.column, "", "stands in a column without a name", "name the column in the header, or empty it")
+			t.nameless[i] = false
+		}
+	}
 }
 
 func (t *table) quotes(at *csv.ParseError, skipped int) {
@@ -178,18 +195,21 @@ func (t *table) headers(cells []cell) bool {
 	names := make([]string, len(cells))
 	for i, cell := range cells {
 		for _, name := range columns {
-			if strings.EqualFold(strings.TrimSpace(cell.text), name) {
+			if strings.EqualFold(visible(cell.text), name) {
 				names[i] = name
 				known++
 			}
 		}
 	}
-	t.header = names
+	t.header, t.nameless = names, make([]bool, len(names))
 	if known == 0 {
 		t.fault(1, 0, "", "has no header", "begin with the line EmailAddress,UserName,Password")
 		return false
 	}
 	for i, name := range names {
+		if t.nameless[i] = visible(cells[i].text) == ""; t.nameless[i] {
+			continue
+		}
 		if name == "" {
 			t.fault(cells[i].line, i+1, "", fmt.Sprintf("the name of column %d is not known", i+1), "known names: "+strings.Join(columns, ", "))
 			continue

@@ -52,7 +52,7 @@ func TestCSV(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("mailboxes (-want +got):\n%s", diff)
 	}
-	if len(warnings) != 1 || warnings[0].String() != "list.csv:2:4: Password: begins or ends with a blank, which is taken as a part of it" {
+	if len(warnings) != 1 || warnings[0].String() != "list.csv:2:4: Password: begins or ends with a blank, which is taken as a part of it (take it away unless it is meant)" {
 		t.Errorf("warnings: %v", warnings)
 	}
 }
@@ -71,6 +71,12 @@ func TestCSVForms(t *testing.T) {
 		"semicolons":                 semicolons,
 		"semicolons and sep=":        "sep=;\r\n" + semicolons,
 		"empty lines":                "\n" + plain + "\n\n,,,\n",
+		"mixed line ends":            strings.Replace(strings.Replace(plain, "\n", "\r", 1), "\n", "\r\r\n", 1),
+		"two marks":                  "\ufeff\ufeff" + plain,
+		"sep= that was saved again":  "sep=,,,\r\n" + plain,
+		"sep= in quotes":             "\"sep=;\"\r\n" + semicolons,
+		"columns that are empty":     ",EmailAddress,UserName,Password,,DisplayName,\n,ada@contoso.com,ada,s3cret, ,Ádá,\n",
+		"invisible in the header":    strings.Replace(plain, "UserName", "\u00a0User\u200bName\u00a0", 1),
 		"UTF-16 little endian, tabs": utf16Of("\ufeff"+tabs, false),
 		"UTF-16 big endian":          utf16Of("\ufeff"+plain, true),
 		"UTF-16 without mark":        utf16Of(plain, false),
@@ -181,11 +187,17 @@ func TestCSVFaults(t *testing.T) {
 		{"unknown licence", wide + row("SPE_E3", "s3cret"), testPlan, `list.csv:2:8: Licence: is not a licence of the plan (the plan has EXCHANGESTANDARD, SPE_E3; add others to users.licences)`},
 		{"unknown country", wide + row(",DE,", ",UK,"), testPlan, `list.csv:2:9: UsageLocation: is not a country (write the two letters of ISO 3166, like DE or US)`},
 		{"unknown language", wide + row(",de,", ",s3cret-german,"), testPlan, `list.csv:2:10: Language: is not a language (write it like de, en-GB or fr)`},
-		{"live", wide + row(",no\n", ",s3cret\n"), testPlan, `list.csv:2:11: Live: is neither yes nor no`},
+		{"live", wide + row(",no\n", ",s3cret\n"), testPlan, `list.csv:2:11: Live: is neither yes nor no (write one of them, or leave the cell empty)`},
 		{"control character", header + "\nada@contoso.com,ada,s3\x07cret", simplePlan, `list.csv:2:3: Password: holds a control character or a line break (type the cell anew)`},
 		{"line break in a cell", header + "\n" + graceRow + "\nada@contoso.com,ada,\"s3\ncret\"", simplePlan, `list.csv:3:3: Password: holds a control character or a line break (type the cell anew)`},
 		{"zero-width space", header + "\nada@contoso.com,a\u200bda,s3cret", simplePlan, `list.csv:2:2: UserName: holds an invisible character (type the cell anew)`},
 		{"bytes of another encoding", header + "\nada@contoso.com,ada,s3cr\xe9t", simplePlan, `list.csv:2:3: Password: holds bytes that are not characters (save the list again as "CSV UTF-8")`},
+		{"column without a name", header + ",\n" + adaRow + ",\n" + graceRow + ",s3\nben@contoso.com,ben,x,s3\n", simplePlan, `list.csv:3:4: stands in a column without a name (name the column in the header, or empty it)`},
+		{"workbook", "PK\x03\x04\x14\x00s3cret", simplePlan, `list.csv:1: is a workbook or an archive, not a CSV (save the list as "CSV UTF-8")`},
+		{"old workbook", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", simplePlan, `list.csv:1: is a workbook or an archive, not a CSV (save the list as "CSV UTF-8")`},
+		{"letter that looks Latin", header + "\nad\u0430@contoso.com,ada,s3cret", simplePlan, `list.csv:2:1: EmailAddress: holds a letter that is none of a-z, though it may look so (type the cell anew; a domain with other letters is written in its xn-- form)`},
+		{"sign that becomes a letter", header + "\n\u212Aen@contoso.com,ken,s3cret", simplePlan, `list.csv:2:1: EmailAddress: holds a letter that is none of a-z, though it may look so (type the cell anew; a domain with other letters is written in its xn-- form)`},
+		{"source address with other letters", wide + row("ada@old.example", "ada@bücher.example"), testPlan, `list.csv:2:6: SourceAddress: holds a letter that is none of a-z, though it may look so (type the cell anew; a domain with other letters is written in its xn-- form)`},
 		{"UTF-16 cut in the header", "E\x00m\x00a\x00\x00\xd8", simplePlan, `list.csv:1: has no header (begin with the line EmailAddress,UserName,Password)`},
 		{"UTF-16 cut in a character", utf16Of("\ufeff"+header+"\n"+adaRow, false)[:len(header+adaRow)*2+3], simplePlan, `list.csv:2:3: Password: holds bytes that are not characters (save the list again as "CSV UTF-8")`},
 		{"UTF-16 with half a pair", utf16Of("\ufeff"+header+"\n"+adaRow, true) + "\xd8\x00", simplePlan, `list.csv:2:3: Password: holds bytes that are not characters (save the list again as "CSV UTF-8")`},
@@ -206,7 +218,22 @@ func TestCSVFaults(t *testing.T) {
 			if strings.Contains(err.Error(), "s3") {
 				t.Errorf("the message shows a cell: %v", err)
 			}
+			haveRemedies(t, err)
 		})
+	}
+}
+
+// haveRemedies checks that every fault says what to do.
+func haveRemedies(t *testing.T, err error) {
+	t.Helper()
+	var faults Faults
+	if !errors.As(err, &faults) {
+		t.Errorf("the error is a %T: %v", err, err)
+	}
+	for _, fault := range faults {
+		if fault.Remedy == "" {
+			t.Errorf("%q says nothing of what to do", fault)
+		}
 	}
 }
 
@@ -254,11 +281,13 @@ func TestCSVSizes(t *testing.T) {
 	if err := os.WriteFile(path, bytes.Repeat([]byte("x"), maxCSV+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := ReadCSV(path, simplePlan(), seal); err == nil || !strings.Contains(err.Error(), "at most 10485760 are allowed") {
+	_, _, err := ReadCSV(path, simplePlan(), seal)
+	if err == nil || err.Error() != "list.csv: has 10485761 bytes; at most 10485760 are allowed (split it into several migrations)" {
 		t.Errorf("a file over 10 MB: %v", err)
 	}
+	haveRemedies(t, err)
 	long := strings.Repeat("x", 1000)
-	_, _, err := decodeCSV("list.csv", []byte("EmailAddress,UserName,Password,DisplayName,UserRoot\nada@contoso.com,ada,x,"+long+","+long+"\n"), simplePlan(), seal)
+	_, _, err = decodeCSV("list.csv", []byte("EmailAddress,UserName,Password,DisplayName,UserRoot\nada@contoso.com,ada,x,"+long+","+long+"\n"), simplePlan(), seal)
 	if err == nil || err.Error() != "list.csv:2: has 2128 bytes with its sealed password; at most 2048 are allowed (shorten its cells)" {
 		t.Errorf("a row over 2 kB: %v", err)
 	}
@@ -269,8 +298,12 @@ func TestCrossedRows(t *testing.T) {
 		{"address as sign-in name", "ada@contoso.com,ada@old.example,x", ""},
 		{"plain sign-in names tell nothing", "ada@contoso.com,u1001,x", ""},
 		{"another's address", "ada@contoso.com,grace@old.example,x", "list.csv:2:2: UserName: the source account's name is not the mailbox's: mail of grace@old.example goes to ada@contoso.com (make sure that no two people's mail is crossed)"},
-		{"another row's name", "ada@contoso.com,grace,x\ngrace@contoso.com,g.hopper,x", "list.csv:2:2: UserName: the source account's name is not the mailbox's, but that of line 3 (make sure that no two people's mail is crossed)"},
-		{"a sign-in name that is the password", "ada@contoso.com,p@ss.example,p@ss.example", "list.csv:2:2: UserName: the source account's name is not the mailbox's (make sure that no two people's mail is crossed)"},
+		{"another row's name", "ada@contoso.com,grace,x\ngrace@contoso.com,g.hopper,x", "list.csv:2:2: UserName: the source account's name is not the mailbox's, but that of line 3: mail of grace@contoso.com goes to ada@contoso.com (make sure that no two people's mail is crossed)"},
+		{"another row's name in a Windows domain", "ada@contoso.com,CONTOSO\\Grace,x\ngrace@contoso.com,CONTOSO\\g.hopper,x", "list.csv:2:2: UserName: the source account's name is not the mailbox's, but that of line 3: mail of grace@contoso.com goes to ada@contoso.com (make sure that no two people's mail is crossed)"},
+		{"the same name in another domain of the plan", "ada@contoso.com,ada@contoso.co.uk,x\nada@contoso.co.uk,lovelace,x", "list.csv:2:2: UserName: the source account's name is not the mailbox's, but that of line 3: mail of ada@contoso.co.uk goes to ada@contoso.com (make sure that no two people's mail is crossed)"},
+		{"the same plain name in two domains", "ada@contoso.com,a1,x\nada@contoso.co.uk,ada,x", ""},
+		{"the same name in a domain where nobody has it", "ada@contoso.com,ada@contoso.co.uk,x", ""},
+		{"a sign-in name that is the password", "ada@contoso.com,p@ss.example,p@ss.example", "list.csv:2:2: UserName: the source account's name is not the mailbox's: its mail goes to ada@contoso.com (make sure that no two people's mail is crossed)"},
 		{"the source address fits, the sign-in name doesn't", "ada@contoso.com,grace@old.example,x,ada@old.example", "list.csv:2:2: UserName: the source account's name is not the mailbox's: mail of grace@old.example goes to ada@contoso.com (make sure that no two people's mail is crossed)"},
 		{"the source address differs", "ada@contoso.com,u1001,x,a.lovelace@old.example", "list.csv:2:4: SourceAddress: the source account's name is not the mailbox's: mail of a.lovelace@old.example goes to ada@contoso.com (make sure that no two people's mail is crossed)"},
 	}
@@ -298,12 +331,50 @@ func TestCrossedRows(t *testing.T) {
 	}
 }
 
+// A code acknowledges what was shown, so it names who is crossed with whom.
+func TestAcknowledgementIsOfThesePeople(t *testing.T) {
+	code := func(rows string) string {
+		_, warnings, err := decodeCSV("list.csv", []byte(header+"\n"+rows), simplePlan(), seal)
+		if err != nil || len(warnings) != 1 {
+			t.Fatalf("warnings %v, error %v", warnings, err)
+		}
+		return Acknowledgement(warnings)
+	}
+	if code("ada@contoso.com,grace,x\ngrace@contoso.com,u7,x") == code("ada@contoso.com,eve,x\neve@contoso.com,u7,x") {
+		t.Error("who has seen grace's mail go to ada has acknowledged that eve's does")
+	}
+}
+
+// What a spreadsheet or a word processor makes of a cell is seldom what was typed.
+func TestMangledCells(t *testing.T) {
+	const spreadsheet, quotes = "looks like what a spreadsheet made of it (format the column as text, and type the cell anew)", "is in typographic quotes, which are taken as a part of it (take them away unless they are meant)"
+	for _, test := range []struct{ row, want string }{
+		{"1.23457E+12,x,Ada", "list.csv:2:2: UserName: " + spreadsheet},
+		{"ada,\"1,2E+10\",Ada", "list.csv:2:3: Password: " + spreadsheet},
+		{"ada,#NAME?,Ada", "list.csv:2:3: Password: " + spreadsheet},
+		{"ada,x,#N/A", "list.csv:2:4: DisplayName: " + spreadsheet},
+		{"\u201cada\u201d,x,Ada", "list.csv:2:2: UserName: " + quotes},
+		{"ada,\u201ex\u201c,Ada", "list.csv:2:3: Password: " + quotes},
+		{"E1001,#PASS!word,Ada", ""},
+		{"1001,1E5,\u201c", ""},
+	} {
+		_, warnings, err := decodeCSV("list.csv", []byte(header+",DisplayName\nada@contoso.com,"+test.row), simplePlan(), seal)
+		if got := fmt.Sprint(warnings); err != nil || got != "["+test.want+"]" {
+			t.Errorf("%s: warnings %s, want %s; error %v", test.row, got, test.want, err)
+		}
+	}
+}
+
 func TestPasswordsOfMasterEndpointsAreNotKept(t *testing.T) {
 	p := simplePlan()
 	p.Endpoints[0].Auth = migration.AuthMaster
-	got, warnings, err := decodeCSV("list.csv", []byte(header+"\n"+adaRow), p, seal)
-	if err != nil || len(warnings) != 1 || got[0].Password != "" {
-		t.Errorf("mailboxes %v, warnings %v, error %v", got, warnings, err)
+	got, warnings, err := decodeCSV("list.csv", []byte(header+"\n"+adaRow+"\n"+graceRow), p, seal)
+	if err != nil || got[0].Password != "" || got[1].Password != "" {
+		t.Errorf("mailboxes %v, error %v", got, err)
+	}
+	// One warning for all: 800 of them would hide those that matter.
+	if want := "[list.csv:2:3: Password: is not used in 2 rows: their endpoint signs in by its master user (leave the column empty)]"; fmt.Sprint(warnings) != want {
+		t.Errorf("warnings %v, want %s", warnings, want)
 	}
 	if got, _, err = decodeCSV("list.csv", []byte("EmailAddress,UserName\nada@contoso.com,ada"), p, seal); err != nil || len(got) != 1 {
 		t.Errorf("without a password column: %v, %v", got, err)

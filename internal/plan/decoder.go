@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"encoding"
 	"errors"
 	"fmt"
 	"reflect"
@@ -92,8 +91,8 @@ func (d *decoder) value(path string, node ast.Node, into reflect.Value) {
 		into.SetString(string(d.secret(path, node)))
 		return
 	}
-	if text, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		d.text(path, node, text)
+	if duration, ok := into.Addr().Interface().(*migration.Duration); ok {
+		d.duration(path, node, duration)
 		return
 	}
 	switch into.Kind() {
@@ -117,7 +116,7 @@ func (d *decoder) value(path string, node ast.Node, into reflect.Value) {
 	case reflect.Bool:
 		b, ok := node.(*ast.BoolNode)
 		if !ok {
-			d.fault(path, "must be true or false", "")
+			d.fault(path, "must be true or false", "write one of them, without quotes")
 			return
 		}
 		into.SetBool(b.Value)
@@ -178,24 +177,27 @@ func first(item ast.Node) ast.Node {
 	return item
 }
 
-func (d *decoder) text(path string, node ast.Node, into encoding.TextUnmarshaler) {
+func (d *decoder) duration(path string, node ast.Node, into *migration.Duration) {
+	const remedy = "write it like 90s, 15m, 24h or 14d"
 	text, ok := scalar(node)
 	if !ok {
-		d.fault(path, "must be one text", "")
+		d.fault(path, "must be one text", remedy)
 		return
 	}
 	if err := into.UnmarshalText([]byte(text)); err != nil {
-		d.fault(path, err.Error(), "")
+		d.fault(path, fmt.Sprintf("%q is not a duration", text), remedy)
 	}
 }
 
 func (d *decoder) number(path string, node ast.Node, into reflect.Value) {
+	const remedy = "write it in digits, like 20"
 	text, ok := scalar(node)
-	if _, whole := node.(*ast.IntegerNode); !ok || !whole {
-		d.fault(path, "must be a whole number", "")
+	text = strings.ReplaceAll(text, "_", "")
+	// YAML's versions differ in what 010 is.
+	if _, whole := node.(*ast.IntegerNode); !ok || !whole || len(text) > 1 && text[0] == '0' {
+		d.fault(path, "must be a whole number", remedy)
 		return
 	}
-	text = strings.ReplaceAll(text, "_", "")
 	var err error
 	if into.CanUint() {
 		var n uint64
@@ -208,9 +210,9 @@ func (d *decoder) number(path string, node ast.Node, into reflect.Value) {
 	}
 	switch {
 	case errors.Is(err, strconv.ErrRange):
-		d.fault(path, "is too large a number", "")
+		d.fault(path, "is too large a number", "write a smaller one")
 	case err != nil:
-		d.fault(path, "must be a whole number in decimal digits, not below 0", "")
+		d.fault(path, "must be a whole number", remedy)
 	}
 }
 

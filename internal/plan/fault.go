@@ -16,7 +16,7 @@ type Fault struct {
 	// Field is the key's path in the plan ("endpoints[0].host"), or the cell's column in the CSV ("UserName").
 	Field string
 	Text  string
-	// Remedy says what to do; empty where Text leaves no question.
+	// Remedy says what to do.
 	Remedy string
 }
 

@@ -98,6 +98,7 @@ func TestForms(t *testing.T) {
 		"CRLF":              strings.ReplaceAll(smallest, "\n", "\r\n"),
 		"byte order mark":   "\ufeff" + smallest,
 		"document markers":  "---\n" + smallest + "...\n",
+		"directive":         "%YAML 1.2\n---\n" + smallest,
 		"comments":          "# one\n" + strings.ReplaceAll(smallest, "\n", " # two\n"),
 		"quotes":            strings.Replace(smallest, "tenant: contoso", `"tenant": 'contoso'`, 1),
 		"null is the usual": smallest + "copy: ~\ntiming: {delta: null}\nwaves:\n",
@@ -123,11 +124,16 @@ func TestFaults(t *testing.T) {
 		{"text in place of a list", "domains: [contoso.com]", "domains: contoso.com", `plan.yaml:4:1: domains: must be a list (write its entries in lines that begin with "- ")`},
 		{"list in place of text", "tenant: contoso", "tenant: [contoso]", `plan.yaml:2:1: tenant: must be one text (write: tenant: "...")`},
 		{"empty entry", "domains: [contoso.com]", "domains:\n  - contoso.com\n  -", `plan.yaml:4:1: domains: has nothing at entry 2 (fill the entry in or take it away)`},
-		{"not a number", "dns: {mode: manual}", "dns: {mode: manual, ttl: 5m}", `plan.yaml:8:21: dns.ttl: must be a whole number`},
-		{"hexadecimal", "dns: {mode: manual}", "dns: {mode: manual, ttl: 0x10}", `plan.yaml:8:21: dns.ttl: must be a whole number in decimal digits, not below 0`},
-		{"below 0", "dns: {mode: manual}", "dns: {mode: manual, ttl: -5}", `plan.yaml:8:21: dns.ttl: must be a whole number in decimal digits, not below 0`},
-		{"too large", "dns: {mode: manual}", "dns: {mode: manual, ttl: 99999999999}", `plan.yaml:8:21: dns.ttl: is too large a number`},
-		{"not a duration", "archive:", "timing: {delta: daily}\narchive:", `plan.yaml:14:10: timing.delta: "daily" is not a duration; write it like 90s, 15m, 24h or 14d`},
+		{"not a number", "dns: {mode: manual}", "dns: {mode: manual, ttl: 5m}", `plan.yaml:8:21: dns.ttl: must be a whole number (write it in digits, like 20)`},
+		{"hexadecimal", "dns: {mode: manual}", "dns: {mode: manual, ttl: 0x10}", `plan.yaml:8:21: dns.ttl: must be a whole number (write it in digits, like 20)`},
+		{"octal, or not", "dns: {mode: manual}", "dns: {mode: manual, ttl: 010}", `plan.yaml:8:21: dns.ttl: must be a whole number (write it in digits, like 20)`},
+		{"fraction", "dns: {mode: manual}", "dns: {mode: manual, ttl: 3.0}", `plan.yaml:8:21: dns.ttl: must be a whole number (write it in digits, like 20)`},
+		{"larger than any number", "dns: {mode: manual}", "dns: {mode: manual, ttl: 99999999999999999999}", `plan.yaml:8:21: dns.ttl: must be a whole number (write it in digits, like 20)`},
+		{"yes", "archive:", "copy: {deleted: yes}\narchive:", `plan.yaml:14:8: copy.deleted: must be true or false (write one of them, without quotes)`},
+		{"below 0", "dns: {mode: manual}", "dns: {mode: manual, ttl: -5}", `plan.yaml:8:21: dns.ttl: must be a whole number (write it in digits, like 20)`},
+		{"too large", "dns: {mode: manual}", "dns: {mode: manual, ttl: 99999999999}", `plan.yaml:8:21: dns.ttl: is too large a number (write a smaller one)`},
+		{"not a duration", "archive:", "timing: {delta: daily}\narchive:", `plan.yaml:14:10: timing.delta: "daily" is not a duration (write it like 90s, 15m, 24h or 14d)`},
+		{"duration in a list", "archive:", "timing: {delta: [1d]}\narchive:", `plan.yaml:14:10: timing.delta: must be one text (write it like 90s, 15m, 24h or 14d)`},
 		{"no wait", "archive:", "timing: {delta: 0s}\narchive:", `plan.yaml:14:10: timing.delta: 0s is no wait (write one between 1ms and 365d, like 15m or 14d)`},
 		{"delta too long", "archive:", "timing: {deltaAfterMX: 2d}\narchive:", `plan.yaml:14:10: timing.deltaAfterMX: timing.deltaAfterMX is 2d, which is more than timing.delta, 1d (change one of the two)`},
 		{"tenant missing", "tenant: contoso\n", "", `plan.yaml:1: tenant: is missing (a short name for this migration, like contoso)`},
@@ -148,9 +154,9 @@ func TestFaults(t *testing.T) {
 		{"endpoint twice", "host: imap.contoso.com}", "host: imap.contoso.com}\n  - {name: OLD, host: b.contoso.com}", `plan.yaml:8:6: endpoints[1].name: "OLD" comes twice (give each endpoint its own name)`},
 		{"plain over the network", "host: imap.contoso.com", "host: imap.contoso.com, security: plain", `plan.yaml:7:41: endpoints[0].security: would send passwords and mail in the clear over the network (write "tls" or "starttls"; "plain" is for this very machine alone)`},
 		{"security", "host: imap.contoso.com", "host: imap.contoso.com, security: ssl", `plan.yaml:7:41: endpoints[0].security: "ssl" is not a way to protect a connection (write "tls", "starttls" or "plain")`},
-		{"port", "host: imap.contoso.com", "host: imap.contoso.com, port: 70000", `plan.yaml:7:41: endpoints[0].port: 70000 is not from 1 to 65535`},
+		{"port", "host: imap.contoso.com", "host: imap.contoso.com, port: 70000", `plan.yaml:7:41: endpoints[0].port: 70000 is not from 1 to 65535 (write a number between, or leave it out for 993)`},
 		{"auth", "host: imap.contoso.com", "host: imap.contoso.com, auth: oauth", `plan.yaml:7:41: endpoints[0].auth: "oauth" is not a way to sign in (write "password", "master" or "proxy")`},
-		{"master without user", "host: imap.contoso.com", "host: imap.contoso.com, auth: master, masterPassword: {env: PLAN_TEST_SECRET}", `plan.yaml:7:6: endpoints[0].masterUser: is missing, and auth: master needs it`},
+		{"master without user", "host: imap.contoso.com", "host: imap.contoso.com, auth: master, masterPassword: {env: PLAN_TEST_SECRET}", `plan.yaml:7:6: endpoints[0].masterUser: is missing, and auth: master needs it (the name of the source's master user)`},
 		{"master without use", "host: imap.contoso.com", "host: imap.contoso.com, masterUser: x", `plan.yaml:7:41: endpoints[0].masterUser: is not used with auth: password (take it away, or set auth to master or proxy)`},
 		{"CA not there", "host: imap.contoso.com", "host: imap.contoso.com, ca: none.pem", `plan.yaml:7:41: endpoints[0].ca: the certificates cannot be read: stat FOLDER/none.pem: no such file or directory (write the path of a PEM file, relative to the plan's folder)`},
 		{"CA is no PEM", "host: imap.contoso.com", "host: imap.contoso.com, ca: plan.yaml", `plan.yaml:7:41: endpoints[0].ca: holds no certificate in PEM form (it begins with -----BEGIN CERTIFICATE-----)`},
@@ -164,6 +170,16 @@ func TestFaults(t *testing.T) {
 		{"TTL", "mode: manual", "mode: manual, ttl: 86400", `plan.yaml:8:21: dns.ttl: 86400 seconds are not from 1 to 3600 (300 is usual; a short TTL makes going back quick)`},
 		{"DKIM", "mode: manual", "mode: manual, dkim: [{name: selector1._domainkey.other.com, data: [x.example]}]", `plan.yaml:8:29: dns.dkim[0]: is not a DKIM record of one of the domains (write name: selector1._domainkey.contoso.com and data: [the Selector1CNAME that Get-DkimSigningConfig shows])`},
 		{"sender", "from: it@contoso.com", "from: IT", `plan.yaml:10:3: notices.from: "IT" is not an address (write it like mail-team@contoso.com)`},
+		{"master without password", "host: imap.contoso.com", "host: imap.contoso.com, auth: master, masterUser: x", `plan.yaml:7:6: endpoints[0].masterPassword: is missing, and auth: master needs it (write {env: NAME} for a variable or {file: path} for a file; never the secret itself)`},
+		{"SMTP password alone", "host: smtp.contoso.com", "host: smtp.contoso.com, password: {env: PLAN_TEST_SECRET}", `plan.yaml:11:3: notices.before.user: is missing, and password needs it (the name to sign in with at that server)`},
+		{"probe's sender", "archive:", "routing: {probeFrom: me}\narchive:", `plan.yaml:14:11: routing.probeFrom: "me" is not an address (write it like probe@example.net)`},
+		{"secret's file is empty", "{env: PLAN_TEST_SECRET}", "{file: empty}", `plan.yaml:5:96: microsoft.secret: the file "empty" is empty (write the secret into it)`},
+		{"Microsoft's own domain", "[contoso.com]", "[contoso.onmicrosoft.com]", `plan.yaml:4:11: domains[0]: "contoso.onmicrosoft.com" is Microsoft's own, and its MX can't be changed (list the domains that people's mail comes to)`},
+		{"another encoding", "organisation: Contoso", "organisation: Contos\xf6", `plan.yaml:3: holds bytes that are not characters (save it as UTF-8)`},
+		{"documents after the end", "archive: file:///srv/mailferry\n", "archive: file:///srv/mailferry\n...\nx: y\n", `plan.yaml:1: holds 2 documents (a plan is exactly one)`},
+		{"merge key", "archive:", "copy: {<<: {connections: 1}}\narchive:", `plan.yaml:14:8: copy.<<: is not a key that belongs here (known keys: deleted, deletions, exclude, connections, sliceTime, sliceBytes, sliceMessages)`},
+		{"tag", "tenant: contoso", "tenant: !!binary Y29udG9zbw==", `plan.yaml:2:1: tenant: is an anchor, an alias or a tag (write the value itself; a plan is plain YAML)`},
+		{"tab", "dns: {mode: manual}", "dns:\n\tmode: manual", `plan.yaml:9:1: is not YAML (look at the indentation, colons and quotes of this line and the one before)`},
 		{"no SMTP after", "  after: {host: smtp.office365.com}\n", "", `plan.yaml:9:1: notices.after.host: is missing (the SMTP server used from the MX change on, like smtp.office365.com)`},
 		{"SMTP user alone", "host: smtp.contoso.com", "host: smtp.contoso.com, user: it", `plan.yaml:11:3: notices.before.password: is missing, and user needs it (write {env: NAME} for a variable or {file: path} for a file; never the secret itself)`},
 		{"licence", "licence: EXCHANGESTANDARD, ", "", `plan.yaml:13:1: users.licence: is missing (the SKU part number for users without one of their own, like O365_BUSINESS_ESSENTIALS)`},
@@ -192,6 +208,7 @@ func TestFaults(t *testing.T) {
 			if strings.Contains(err.Error(), testSecret) {
 				t.Errorf("the message shows the secret: %v", err)
 			}
+			haveRemedies(t, err)
 			if diff := cmp.Diff(migration.Plan{}, got); diff != "" {
 				t.Errorf("something of a refused plan was given out: %s", diff)
 			}
@@ -216,11 +233,20 @@ func writeTestFiles(t *testing.T, folder string) {
 	}
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
 	app := append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), ca...)
-	for name, content := range map[string]string{"ca.pem": string(ca), "app.pem": string(app), "tsig": "c2VjcmV0\n"} {
+	for name, content := range map[string]string{"ca.pem": string(ca), "app.pem": string(app), "tsig": "c2VjcmV0\n", "empty": ""} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+func TestPlanSize(t *testing.T) {
+	const want = "plan.yaml: has 300000 bytes; at most 262144 are allowed (put certificates into files of their own)"
+	_, err := read(t, t.TempDir(), strings.Repeat("#", 300_000))
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	haveRemedies(t, err)
 }
 
 func TestAllFaultsAtOnce(t *testing.T) {

@@ -28,6 +28,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -49,7 +50,7 @@ type document struct {
 
 // SealTo returns the public key that the plan's secrets are to be sealed to, without reading anything else of it.
 func SealTo(path string) (string, error) {
-	data, err := readFile(path, maxPlan)
+	data, err := readWhole(path, maxPlan, planTooLarge)
 	if err != nil {
 		return "", err
 	}
@@ -71,7 +72,7 @@ func SealTo(path string) (string, error) {
 // Read reads a plan, fills in its defaults, checks it, and seals its secrets. The error is [Faults] where the plan
 // isn't accepted.
 func Read(path string, seal SealFunc) (migration.Plan, error) {
-	data, err := readFile(path, maxPlan)
+	data, err := readWhole(path, maxPlan, planTooLarge)
 	if err != nil {
 		return migration.Plan{}, err
 	}
@@ -98,6 +99,11 @@ func decode(path string, data []byte, seal SealFunc) (migration.Plan, error) {
 // parse returns the root of the only document, nil where there is a fault.
 func (d *decoder) parse(data []byte) ast.Node {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if !utf8.Valid(data) {
+		d.unreadable = true
+		d.faults = append(d.faults, Fault{File: d.file, Line: lineOfStray(data), Text: "holds bytes that are not characters", Remedy: "save it as UTF-8"})
+		return nil
+	}
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		d.unreadable = true
@@ -106,7 +112,7 @@ func (d *decoder) parse(data []byte) ast.Node {
 	}
 	var bodies []ast.Node
 	for _, document := range file.Docs {
-		if document.Body != nil {
+		if _, directive := document.Body.(*ast.DirectiveNode); document.Body != nil && !directive {
 			bodies = append(bodies, document.Body)
 		}
 	}
@@ -116,6 +122,41 @@ func (d *decoder) parse(data []byte) ast.Node {
 		return nil
 	}
 	return bodies[0]
+}
+
+// lineOfStray is the line of the first byte that belongs to no character.
+func lineOfStray(data []byte) int {
+	line := 1
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		if r == '\n' {
+			line++
+		}
+		data = data[size:]
+	}
+	return line
+}
+
+const planTooLarge = "put certificates into files of their own"
+
+// readWhole reads the plan or the list. One that is too large is a fault, which says what to do about it.
+func readWhole(path string, limit int64, remedy string) ([]byte, error) {
+	data, err := readFile(path, limit)
+	var large tooLarge
+	if errors.As(err, &large) {
+		return nil, Faults{{File: path, Text: err.Error(), Remedy: remedy}}
+	}
+	return data, err
+}
+
+// tooLarge is a file over its limit, both in bytes.
+type tooLarge struct{ size, limit int64 }
+
+func (e tooLarge) Error() string {
+	return fmt.Sprintf("has %d bytes; at most %d are allowed", e.size, e.limit)
 }
 
 // readFile reads a file of at most limit bytes.
@@ -128,11 +169,11 @@ func readFile(path string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%q is not a file", path)
 	}
 	if info.Size() > limit {
-		return nil, fmt.Errorf("%q has %d bytes; at most %d are allowed", path, info.Size(), limit)
+		return nil, tooLarge{info.Size(), limit}
 	}
 	data, err := os.ReadFile(path)
-	if err == nil && int64(len(data)) > limit {
-		err = errors.New("the file grew while it was read")
+	if err == nil && int64(len(data)) > limit { // it grew meanwhile
+		err = tooLarge{int64(len(data)), limit}
 	}
 	return data, err
 }

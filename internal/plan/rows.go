@@ -19,7 +19,9 @@ type list struct {
 	mailboxes []migration.Mailbox
 	passwords []string
 	// lines are the rows' lines in the file, beside mailboxes.
-	lines    []int
+	lines []int
+	// unused are the lines whose password isn't needed.
+	unused   []int
 	warnings []Warning
 }
 
@@ -86,6 +88,16 @@ func invisible(r rune) bool {
 	return r == '\u00a0' || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r)
 }
 
+// visible is a text without the blanks around it and without characters that can't be seen.
+func visible(text string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if invisible(r) {
+			return -1
+		}
+		return r
+	}, text))
+}
+
 // userPrincipalName is the part before the @ that Microsoft Entra takes (learn.microsoft.com/microsoft-365/enterprise/
 // prepare-for-directory-synchronization, userPrincipalName), and + besides, which existing users may have.
 var userPrincipalName = regexp.MustCompile(`^[A-Za-z0-9'._!#^~+-]{1,64}$`)
@@ -99,8 +111,7 @@ func (e *entry) account() {
 	case e.index(columnEmailAddress) < 0:
 	case m.Address == "":
 		e.wrong(columnEmailAddress, "is empty", "every row needs the address of its mailbox in Microsoft 365")
-	case !isAddress(m.Address):
-		e.wrong(columnEmailAddress, "is not an address", "write it like ada@contoso.com")
+	case !e.isAddress(columnEmailAddress, "write it like ada@contoso.com"):
 	case !slices.Contains(e.plan.Domains, domain):
 		e.wrong(columnEmailAddress, "is outside the plan's domains", "the plan has "+strings.Join(e.plan.Domains, ", "))
 	case !userPrincipalName.MatchString(name):
@@ -112,11 +123,27 @@ func (e *entry) account() {
 	}
 	m.UserRoot = e.text(columnUserRoot)
 	m.DisplayName = e.text(columnDisplayName)
-	m.SourceAddress = strings.ToLower(e.text(columnSourceAddress))
-	if m.SourceAddress != "" && !isAddress(m.SourceAddress) {
-		e.wrong(columnSourceAddress, "is not an address", "write it like ada@old.example, or leave it empty if it is the same as EmailAddress")
+	if m.SourceAddress = strings.ToLower(e.text(columnSourceAddress)); m.SourceAddress != "" {
+		e.isAddress(columnSourceAddress, "write it like ada@old.example, or leave it empty if it is the same as EmailAddress")
 	}
+	e.mangled(columnUserName)
+	e.mangled(columnDisplayName)
 	e.endpoint()
+}
+
+// isAddress reports whether a cell holds an address, and what is wrong if it doesn't. Letters that merely look like those
+// of an address are named as such, because nobody sees them.
+func (e *entry) isAddress(column, remedy string) bool {
+	text := e.text(column)
+	switch {
+	case strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsMark(r)) }):
+		e.wrong(column, "holds a letter that is none of a-z, though it may look so", "type the cell anew; a domain with other letters is written in its xn-- form")
+	case !isAddress(text):
+		e.wrong(column, "is not an address", remedy)
+	default:
+		return true
+	}
+	return false
 }
 
 // endpoint finds the row's endpoint, and reads the password if that endpoint signs in with it.
@@ -146,11 +173,12 @@ func (e *entry) endpoint() {
 		e.wrong(columnPassword, "is empty", "the endpoint signs in with each mailbox's own password")
 	case signsIn:
 		e.password = password
+		e.mangled(columnPassword)
 		if strings.TrimSpace(password) != password {
-			e.warn(columnPassword, "begins or ends with a blank, which is taken as a part of it", "")
+			e.warn(columnPassword, "begins or ends with a blank, which is taken as a part of it", "take it away unless it is meant")
 		}
 	case password != "":
-		e.warn(columnPassword, "is not used: the endpoint signs in by its master user", "leave the column empty")
+		e.unused = append(e.unused, e.row.line)
 	}
 }
 
@@ -193,7 +221,7 @@ func (e *entry) choices() {
 	case "yes", "true", "1":
 		m.Live = true
 	default:
-		e.wrong(columnLive, "is neither yes nor no", "")
+		e.wrong(columnLive, "is neither yes nor no", "write one of them, or leave the cell empty")
 	}
 }
 

@@ -49,7 +49,7 @@ func (d *decoder) secret(path string, node ast.Node) migration.Sealed {
 		// Editors end a file with a line break that is no part of the secret.
 		secret = []byte(strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r"))
 		if len(secret) == 0 {
-			d.fault(path, fmt.Sprintf("the file %q is empty", where), "")
+			d.fault(path, fmt.Sprintf("the file %q is empty", where), "write the secret into it")
 			return ""
 		}
 	default:

@@ -50,9 +50,9 @@ func (c *checker) endpoint(i int) {
 			}
 		}
 	case migration.AuthMaster, migration.AuthProxy:
-		for _, key := range []string{"masterUser", "masterPassword"} {
+		for key, remedy := range map[string]string{"masterUser": "the name of the source's master user", "masterPassword": secretRemedy} {
 			if !c.given(path + "." + key) {
-				c.fault(path+"."+key, fmt.Sprintf("is missing, and auth: %s needs it", e.Auth), "")
+				c.fault(path+"."+key, fmt.Sprintf("is missing, and auth: %s needs it", e.Auth), remedy)
 			}
 		}
 	default:
@@ -104,7 +104,7 @@ func (c *checker) smtp(path string, s *migration.SMTP) {
 	case user && !password:
 		c.fault(path+".password", "is missing, and user needs it", secretRemedy)
 	case password && !user:
-		c.fault(path+".user", "is missing, and password needs it", "")
+		c.fault(path+".user", "is missing, and password needs it", "the name to sign in with at that server")
 	}
 }
 
@@ -221,7 +221,7 @@ func (c *checker) between(path string, n *int, usual, low, high int) {
 		*n = usual
 	}
 	if *n < low || *n > high {
-		c.fault(path, fmt.Sprintf("%d is not from %d to %d", *n, low, high), "")
+		c.fault(path, fmt.Sprintf("%d is not from %d to %d", *n, low, high), fmt.Sprintf("write a number between, or leave it out for %d", usual))
 	}
 }
 
