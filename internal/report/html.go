@@ -14,7 +14,7 @@ var pageText string
 
 var page = template.Must(template.New("report.html").Funcs(template.FuncMap{
 	"count": Count, "size": Bytes, "moment": moment, "line": oneLine, "terms": terms, "records": records, "owner": owner,
-	"planned": planned, "atTarget": atTarget,
+	"planned": Planned, "atTarget": atTarget,
 }).Parse(pageText))
 
 // view is what the page shows of a summary.
@@ -39,7 +39,7 @@ type bar struct {
 
 // writeHTML writes a report as one page that needs nothing else.
 func writeHTML(w io.Writer, s *summary) error {
-	v := view{summary: s, Chart: draw(s), Took: age(s.End().Sub(s.Started))}
+	v := view{summary: s, Chart: draw(s), Took: Age(s.End().Sub(s.Started))}
 	v.Grade, v.Verdict = s.verdict()
 	for _, step := range s.Steps {
 		v.Bars = append(v.Bars, s.bar(step))
@@ -51,7 +51,7 @@ func writeHTML(w io.Writer, s *summary) error {
 }
 
 func (s *summary) bar(step migration.StepTime) bar {
-	b := bar{StepTime: step, Title: step.Step.Title(), Took: took(step, s.End())}
+	b := bar{StepTime: step, Title: step.Step.Title(), Took: Took(step, s.End())}
 	whole := s.End().Sub(s.Started)
 	if step.Began.IsZero() || whole <= 0 {
 		return b

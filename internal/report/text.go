@@ -15,7 +15,7 @@ func writeText(b buffer, s *summary) {
 	_, verdict := s.verdict()
 	fmt.Fprintf(b, "Verdict  %s\nState    %s\nStarted  %s\n", verdict, s.State, moment(s.Started))
 	if s.over() {
-		fmt.Fprintf(b, "Ended    %s, after %s\n", moment(s.Ended), age(s.Ended.Sub(s.Started)))
+		fmt.Fprintf(b, "Ended    %s, after %s\n", moment(s.Ended), Age(s.Ended.Sub(s.Started)))
 	} else {
 		fmt.Fprintf(b, "As of    %s\n", moment(s.At))
 	}
@@ -71,7 +71,7 @@ func textSteps(b buffer, s *summary) {
 	heading(b, "Steps", len(s.Steps))
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	for _, step := range s.Steps {
-		fmt.Fprintf(w, "%2d  %s\t%s\t%s\t%s\n", step.Step, step.Step.Title(), step.State, took(step, s.End()), planned(step))
+		fmt.Fprintf(w, "%2d  %s\t%s\t%s\t%s\n", step.Step, step.Step.Title(), step.State, Took(step, s.End()), Planned(step))
 	}
 	_ = w.Flush() // the buffer takes everything
 }

@@ -43,8 +43,8 @@ func moment(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// age writes how long something lasted, in at most two units: "2d 3h", "4m 5s", "14d".
-func age(d time.Duration) string {
+// Age writes how long something lasts or lasted, in at most two units: "2d 3h", "4m 5s", "14d".
+func Age(d time.Duration) string {
 	d = max(d, 0).Round(time.Second)
 	days, hours := int(d/(24*time.Hour)), int(d/time.Hour)%24
 	minutes, seconds := int(d/time.Minute)%60, int(d/time.Second)%60
@@ -127,25 +127,25 @@ func equation(a migration.Account) string {
 // atTarget is how many of the account's messages are at the target.
 func atTarget(a migration.Account) int { return a.Copied + a.Already + a.Moved + a.Merged }
 
-// planned says what the plan said of a step.
-func planned(s migration.StepTime) string {
+// Planned says what the plan said of a step.
+func Planned(s migration.StepTime) string {
 	var parts []string
 	if s.Least > 0 {
-		parts = append(parts, "at least "+age(s.Least.D()))
+		parts = append(parts, "at least "+Age(s.Least.D()))
 	}
 	if s.Most > 0 {
-		parts = append(parts, "within "+age(s.Most.D()))
+		parts = append(parts, "within "+Age(s.Most.D()))
 	}
 	return strings.Join(parts, ", ")
 }
 
-// took says how long a step lasted, or has lasted by the report's end.
-func took(s migration.StepTime, end time.Time) string {
+// Took says how long a step lasted, or has lasted by the report's end.
+func Took(s migration.StepTime, end time.Time) string {
 	switch {
 	case s.Began.IsZero():
 		return ""
 	case s.Ended.IsZero():
-		return age(end.Sub(s.Began)) + " so far"
+		return Age(end.Sub(s.Began)) + " so far"
 	}
-	return age(s.Ended.Sub(s.Began))
+	return Age(s.Ended.Sub(s.Began))
 }

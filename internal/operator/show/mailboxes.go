@@ -52,7 +52,7 @@ func mailboxTable(b *strings.Builder, all []operator.MailboxLine, o Options) {
 			rate = fmt.Sprintf("%.0f/s, %s/s", l.MessagesPerSecond, report.Bytes(int64(l.BytesPerSecond)))
 		}
 		if l.Left > 0 {
-			left = Age(l.Left.D())
+			left = report.Age(l.Left.D())
 		}
 		t.AppendRow(table.Row{plain(l.Address), plain(l.Wave), o.state(l.State), int(l.Step), messages, report.Bytes(l.Bytes), rate, left})
 	}
@@ -70,7 +70,7 @@ func waitsFor(b *strings.Builder, l operator.MailboxLine, o Options) {
 	case l.Problem != nil:
 		since := ""
 		if !l.Since.IsZero() {
-			since = " for " + Age(o.now().Sub(l.Since))
+			since = " for " + report.Age(o.now().Sub(l.Since))
 		}
 		b.WriteString(o.wrap(fmt.Sprintf("waits%s for %s: %s", since, l.Who, plain(l.Problem.Text)), 4) + "\n")
 		if l.Problem.Remedy != "" {

@@ -107,12 +107,12 @@ func forecast(l operator.Outlook) string {
 	return line + fmt.Sprintf("; made by step 6, for %d messages/s and %s/s a mailbox", operator.AssumedMessages, report.Bytes(operator.AssumedBytes))
 }
 
-// roughly is Age without a last part that says nothing.
+// roughly writes how long something takes, to the minute where it takes some.
 func roughly(d time.Duration) string {
 	if d > 3*time.Minute {
 		d = d.Round(time.Minute)
 	}
-	return strings.TrimSuffix(strings.TrimSuffix(Age(d), " 0s"), " 0m")
+	return report.Age(d)
 }
 
 // perSecond writes a rate: "12 messages/s, 1.2 MB/s".

@@ -22,7 +22,7 @@ func Report(w io.Writer, r migration.Report, o Options) error {
 	if end.IsZero() {
 		end, span = r.At, "since %s, an interim report as of %s (%s)\n"
 	}
-	fmt.Fprintf(&b, span, r.Started.UTC().Format("2006-01-02 15:04"), end.UTC().Format("2006-01-02 15:04 UTC"), Age(end.Sub(r.Started)))
+	fmt.Fprintf(&b, span, r.Started.UTC().Format("2006-01-02 15:04"), end.UTC().Format("2006-01-02 15:04 UTC"), report.Age(end.Sub(r.Started)))
 	fmt.Fprintf(&b, "Domains: %s\n", plain(strings.Join(r.Domains, ", ")))
 	account(&b, r)
 	stepTimes(&b, r.Steps, end, o)
@@ -70,22 +70,7 @@ func stepTimes(b *strings.Builder, steps []migration.StepTime, end time.Time, o 
 	b.WriteString("\nSteps\n")
 	t := o.grid("  step", "state", "took", "planned")
 	for _, s := range steps {
-		took := ""
-		switch {
-		case s.Began.IsZero():
-		case s.Ended.IsZero():
-			took = Age(end.Sub(s.Began)) + " so far"
-		default:
-			took = Age(s.Ended.Sub(s.Began))
-		}
-		var planned []string
-		if s.Least > 0 {
-			planned = append(planned, "at least "+s.Least.String())
-		}
-		if s.Most > 0 {
-			planned = append(planned, "within "+s.Most.String())
-		}
-		t.AppendRow(table.Row{fmt.Sprintf("  %2d %s", s.Step, s.Step.Title()), o.state(s.State), took, strings.Join(planned, ", ")})
+		t.AppendRow(table.Row{fmt.Sprintf("  %2d %s", s.Step, s.Step.Title()), o.state(s.State), report.Took(s, end), report.Planned(s)})
 	}
 	b.WriteString(trimLines(t.Render()))
 }

@@ -131,22 +131,6 @@ func plain(s string) string {
 	}, s)
 }
 
-// Age writes how long something lasts or lasted, in at most two units: "2d 3h", "4m 5s".
-func Age(d time.Duration) string {
-	d = max(d, 0).Round(time.Second)
-	days, hours := int(d/(24*time.Hour)), int(d/time.Hour)%24
-	minutes, seconds := int(d/time.Minute)%60, int(d/time.Second)%60
-	switch {
-	case days > 0:
-		return fmt.Sprintf("%dd %dh", days, hours)
-	case hours > 0:
-		return fmt.Sprintf("%dh %dm", hours, minutes)
-	case minutes > 0:
-		return fmt.Sprintf("%dm %ds", minutes, seconds)
-	}
-	return fmt.Sprintf("%ds", seconds)
-}
-
 // plural writes a number with its noun: "1 mailbox", "3 mailboxes".
 func plural(n int, one, many string) string {
 	if n == 1 {

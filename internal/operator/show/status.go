@@ -20,7 +20,7 @@ func Status(w io.Writer, s operator.Status, live []operator.Live, o Options) err
 	if s.Note != "" {
 		note := strings.ToUpper(s.Note[:1]) + s.Note[1:]
 		if !s.Modified.IsZero() {
-			note += fmt.Sprintf(" (%s ago)", Age(o.now().Sub(s.Modified)))
+			note += fmt.Sprintf(" (%s ago)", report.Age(o.now().Sub(s.Modified)))
 		}
 		b.WriteString(o.paint(o.wrap(plain(note), 0), text.FgYellow) + "\n\n")
 	}
@@ -51,11 +51,11 @@ func headline(s operator.Status, o Options) string {
 	line := fmt.Sprintf("%s  %s, launch %s: %s", o.paint(s.Tenant, text.Bold), plain(s.Organisation), s.Launch, o.state(s.State))
 	switch {
 	case s.Closed == "completed":
-		line += fmt.Sprintf(", over after %s", Age(s.Ended.Sub(s.Started)))
+		line += fmt.Sprintf(", over after %s", report.Age(s.Ended.Sub(s.Started)))
 	case s.Closed != "":
-		line += fmt.Sprintf(", %s after %s", s.Closed, Age(s.Ended.Sub(s.Started)))
+		line += fmt.Sprintf(", %s after %s", s.Closed, report.Age(s.Ended.Sub(s.Started)))
 	case !s.Started.IsZero():
-		line += ", for " + Age(o.now().Sub(s.Started))
+		line += ", for " + report.Age(o.now().Sub(s.Started))
 	}
 	return line
 }
@@ -70,7 +70,7 @@ func steps(b *strings.Builder, s operator.Status, o Options) {
 	for _, step := range s.Steps {
 		line := plain(step.Text)
 		if step.State == migration.Waiting && !step.Since.IsZero() {
-			line = strings.TrimLeft(fmt.Sprintf("%s (for %s)", line, Age(o.now().Sub(step.Since))), " ")
+			line = strings.TrimLeft(fmt.Sprintf("%s (for %s)", line, report.Age(o.now().Sub(step.Since))), " ")
 		}
 		t.AppendRow(table.Row{int(step.Step), step.Step.Title(), o.state(step.State), line})
 	}
@@ -125,7 +125,7 @@ func retrying(b *strings.Builder, all []workflows.Retrying, o Options) {
 		}
 		since := ""
 		if !r.Since.IsZero() {
-			since = " for " + Age(o.now().Sub(r.Since))
+			since = " for " + report.Age(o.now().Sub(r.Since))
 		}
 		b.WriteString(o.labelled("Fails", fmt.Sprintf("%s%s%s, and is tried again: %s", who, plain(r.What), since, plain(r.Words))))
 	}
@@ -203,7 +203,7 @@ func lately(b *strings.Builder, audit []migration.AuditEntry, o Options) {
 	}
 	b.WriteString("\nLately\n")
 	for _, entry := range audit[max(0, len(audit)-shown):] {
-		b.WriteString(o.hanging(fmt.Sprintf("  %-11s ", Age(o.now().Sub(entry.At))+" ago"), cut(happened(entry), 200)))
+		b.WriteString(o.hanging(fmt.Sprintf("  %-11s ", report.Age(o.now().Sub(entry.At))+" ago"), cut(happened(entry), 200)))
 	}
 }
 
@@ -226,7 +226,7 @@ func Gate(w io.Writer, tenant string, g workflows.Gate, o Options) error {
 func gate(b *strings.Builder, tenant string, g workflows.Gate, o Options) {
 	title := "The MX change waits for approval"
 	if !g.Since.IsZero() {
-		title = "The MX change has waited for approval for " + Age(o.now().Sub(g.Since))
+		title = "The MX change has waited for approval for " + report.Age(o.now().Sub(g.Since))
 	}
 	b.WriteString(o.paint(title, text.Bold, text.FgYellow) + "\n")
 	if len(g.Domains) > 0 {

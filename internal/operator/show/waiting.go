@@ -33,7 +33,7 @@ func waiting(b *strings.Builder, s operator.Status, o Options) {
 			about += ", wave " + plain(item.Wave)
 		}
 		if !item.Since.IsZero() {
-			about += ", for " + Age(o.now().Sub(item.Since))
+			about += ", for " + report.Age(o.now().Sub(item.Since))
 		}
 		fmt.Fprintf(b, "\n%s%s\n", o.hanging("  "+o.paint("!", text.FgYellow)+" ", about), o.wrap(plain(item.Problem.Text), 4))
 		fmt.Fprintf(b, "    Who:  %s\n", operator.WhoOf(group[0]))
