@@ -11,7 +11,7 @@ import (
 // The chart's measures, in units of its own: two panels below one another over one axis of time.
 const (
 	chartWidth  = 960
-	chartLeft   = 70
+	chartLeft   = 70 // at the least; the longest label must fit
 	chartRight  = 16
 	panelHeight = 120
 	panelGap    = 44
@@ -54,14 +54,16 @@ func draw(s *summary) *chart {
 		return nil
 	}
 	last := points[len(points)-1]
-	c := &chart{Width: chartWidth, Left: chartLeft, Right: chartWidth - chartRight}
-	axis := timeAxis{points[0].At, last.At}
+	c := &chart{Width: chartWidth, Right: chartWidth - chartRight}
 	c.Title = fmt.Sprintf("%s of %s mailboxes verified, %s messages at the target by %s", Count(last.Verified), Count(last.Mailboxes),
 		Count(last.Messages), moment(last.At))
 	mailboxes, messages := 0, s.Expected
 	for _, p := range points {
 		mailboxes, messages = max(mailboxes, p.Mailboxes), max(messages, p.Messages)
 	}
+	const digit, gap = 7, 16 // the width of a digit at the page's size, and what stands beside a label
+	c.Left = max(chartLeft, digit*len(Count(max(niceLimit(mailboxes), niceLimit(messages))))+gap)
+	axis := timeAxis{points[0].At, last.At, float64(c.Left)}
 	top := panelTop
 	for _, one := range []struct {
 		title, kind string
@@ -118,12 +120,15 @@ func niceLimit(n int) int {
 	}
 }
 
-// timeAxis is the horizontal axis.
-type timeAxis struct{ from, to time.Time }
+// timeAxis is the horizontal axis, which begins at left.
+type timeAxis struct {
+	from, to time.Time
+	left     float64
+}
 
 func (a timeAxis) place(t time.Time) float64 {
 	share := float64(t.Sub(a.from)) / float64(a.to.Sub(a.from))
-	return chartLeft + share*(chartWidth-chartLeft-chartRight)
+	return a.left + share*(chartWidth-chartRight-a.left)
 }
 
 func (a timeAxis) x(t time.Time) string { return fmt.Sprintf("%.1f", a.place(t)) }
@@ -133,7 +138,7 @@ func (a timeAxis) mark(t time.Time, text string) mark {
 	switch place := a.place(t); {
 	case place > chartWidth-90:
 		m.Anchor = "end"
-	case place < chartLeft+30:
+	case place < a.left+30:
 		m.Anchor = "start"
 	}
 	return m

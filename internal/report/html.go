@@ -13,16 +13,16 @@ import (
 var pageText string
 
 var page = template.Must(template.New("report.html").Funcs(template.FuncMap{
-	"count": Count, "size": Bytes, "moment": moment, "line": oneLine, "terms": terms, "records": records, "owner": owner,
+	"count": Count, "size": Bytes, "moment": moment, "line": oneLine, "plural": Plural, "balance": balance, "records": records, "owner": owner,
 	"planned": Planned, "atTarget": atTarget,
 }).Parse(pageText))
 
 // view is what the page shows of a summary.
 type view struct {
 	*summary
-	Grade, Verdict string
-	Chart          *chart
-	Bars           []bar
+	Verdict verdict
+	Chart   *chart
+	Bars    []bar
 	// Took is how long the migration lasted.
 	Took string
 	// LastHash stands for the whole audit trail.
@@ -39,8 +39,7 @@ type bar struct {
 
 // writeHTML writes a report as one page that needs nothing else.
 func writeHTML(w io.Writer, s *summary) error {
-	v := view{summary: s, Chart: draw(s), Took: Age(s.End().Sub(s.Started))}
-	v.Grade, v.Verdict = s.verdict()
+	v := view{summary: s, Verdict: s.verdict(), Chart: draw(s), Took: Age(s.End().Sub(s.Started))}
 	for _, step := range s.Steps {
 		v.Bars = append(v.Bars, s.bar(step))
 	}

@@ -209,6 +209,9 @@ func TestForeignWords(t *testing.T) {
 		Curve:     []migration.Point{{At: began}, {At: hour(1), Messages: 1}},
 	}
 	html := written(t, HTML, r, Of(all))
+	if !strings.Contains(html, `content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"`) {
+		t.Error("the page doesn't forbid the browser to load anything")
+	}
 	for _, never := range []string{"<script", "<img", "javascript:", " src=\"", " href=\"", "url("} {
 		if strings.Contains(html, never) {
 			t.Errorf("the page holds %q", never)
@@ -265,6 +268,9 @@ func TestVerdicts(t *testing.T) {
 	open.Verification.Verified = false
 	short := open
 	short.Account.Copied = 0
+	if got := Conclusion(migration.Report{Total: 3}); got != "Under way: how far its mailboxes are is not known here." {
+		t.Errorf("of sums alone: %q", got)
+	}
 	for _, test := range []struct {
 		name, grade, text string
 		mailbox           migration.MailboxAccount
@@ -275,8 +281,8 @@ func TestVerdicts(t *testing.T) {
 		{"not verified", bad, "but 1 mailbox is not verified", open, nil},
 		{"does not close", bad, "NOT every message is accounted for", short, nil},
 		{"account missing", bad, "NOT every message is accounted for", whole, func(r *migration.Report) { r.Missing = 1 }},
-		{"aborted", bad, "The migration was aborted. Every message that was moved", whole, func(r *migration.Report) { r.State = migration.Aborted }},
-		{"under way", partly, "still under way: 1 of 1 mailboxes", whole, func(r *migration.Report) { r.Ended = time.Time{} }},
+		{"aborted", bad, "Aborted: Every message that was moved", whole, func(r *migration.Report) { r.State = migration.Aborted }},
+		{"under way", partly, "Under way: 1 of 1 mailboxes", whole, func(r *migration.Report) { r.Ended = time.Time{} }},
 	} {
 		r, all := finish(migration.Report{Total: 1, State: migration.Done, Ended: hour(1)}, []migration.MailboxAccount{test.mailbox})
 		r.Account = all[0].Account
@@ -287,9 +293,47 @@ func TestVerdicts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if grade, text := s.verdict(); grade != test.grade || !strings.Contains(text, test.text) {
-			t.Errorf("%s: %s, %q; want %s, %q", test.name, grade, text, test.grade, test.text)
+		if v := s.verdict(); v.Grade != test.grade || !strings.Contains(v.String(), test.text) {
+			t.Errorf("%s: %+v; want %s, %q", test.name, v, test.grade, test.text)
 		}
+	}
+}
+
+// What two mailboxes lack and have too much of is no balance.
+func TestShortfallsDoNotMakeUpForOneAnother(t *testing.T) {
+	lacks := migration.MailboxAccount{Address: "a", State: migration.Done, Account: migration.Account{Source: 2, Copied: 1}}
+	excess := migration.MailboxAccount{Address: "b", State: migration.Done, Account: migration.Account{Source: 1, Copied: 2}}
+	within := migration.MailboxAccount{Address: "c", State: migration.Done, Account: migration.Account{Source: 3, Copied: 3}, Folders: []migration.FolderAccount{
+		{Source: "INBOX", Account: lacks.Account}, {Source: "Sent", Account: excess.Account},
+	}}
+	for name, all := range map[string][]migration.MailboxAccount{"mailboxes": {lacks, excess}, "folders": {within}} {
+		for i := range all {
+			all[i].Verification.Verified = true
+		}
+		r := migration.Report{Total: len(all), Ended: hour(1), Account: migration.Account{Source: 3, Copied: 3}}
+		s, err := summarise(r, Of(all))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := s.verdict(); v.Grade != bad || !strings.Contains(v.Sentence, "NOT every message") || len(s.Notices) != len(all) {
+			t.Errorf("%s: %+v, %+v", name, v, s.Notices)
+		}
+	}
+}
+
+// However many notes there are, no problem is pushed out by them.
+func TestProblemsComeFirst(t *testing.T) {
+	var all []migration.MailboxAccount
+	for i := range maxNotices {
+		all = append(all, migration.MailboxAccount{Address: fmt.Sprintf("user%04d@contoso.com", i), State: migration.Done, Note: "something", Verification: migration.Verification{Verified: true}})
+	}
+	all = append(all, migration.MailboxAccount{Address: "zoe@contoso.com", State: migration.Done, Problem: &migration.Problem{Text: "the mailbox is full"}})
+	s, err := summarise(migration.Report{Ended: hour(1)}, Of(all))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Notices[0]; n.Address != "zoe@contoso.com" || n.Text != "the mailbox is full" || len(s.Notices) != maxNotices || s.MoreNotices != 1 {
+		t.Errorf("the first of %d notices is %+v, and there are %d more", len(s.Notices), n, s.MoreNotices)
 	}
 }
 
@@ -341,7 +385,7 @@ func TestVerify(t *testing.T) {
 		{"a wave's entry", "is being backed up", "is broken", "entry 1 of the audit trail of contoso/20261123-1/pilot"},
 		{"a mailbox's entry", `"what":"resumed"`, `"what":"paused"`, "entry 1 of the audit trail of contoso/20261123-1/zoe@contoso.com"},
 		{"a mailbox's account", `"address":"user03@contoso.com","user":"user03","wave":"pilot","state":"done","account":{"source":75`, `"address":"user03@contoso.com","user":"user03","wave":"pilot","state":"done","account":{"source":76`, "user03@contoso.com is said to be verified and does not close"},
-		{"a folder's account", `{"source":"INBOX","target":"Inbox","account":{"source":60,`, `{"source":"INBOX","target":"Inbox","account":{"source":61,`, `folder "INBOX" of user00@contoso.com`},
+		{"a folder's account", `{"source":"INBOX","target":"Inbox","account":{"source":60,`, `{"source":"INBOX","target":"Inbox","account":{"source":61,`, `user00@contoso.com is said to be verified and does not close: folder "INBOX"`},
 		{"a sum", fmt.Sprintf(`"source": %d`, r.Account.Source), `"source": 1`, "the sums are not those of the mailboxes"},
 		{"a mailbox taken out", `"address":"user03@contoso.com"`, `"address":"user04@contoso.com"`, "user04@contoso.com has two accounts"},
 		{"the number of mailboxes", `"total": 62`, `"total": 63`, "the report has 62 mailboxes of 63"},

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mailferry/mailferry/internal/migration"
@@ -20,16 +21,20 @@ const (
 type summary struct {
 	migration.Report
 	Waves []*waveSum
-	// Verified, LeftOut and Open count mailboxes: Open are those that are neither verified nor left out.
-	Verified, LeftOut, Open int
+	// Verified, LeftOut and Open count mailboxes: Open are those that are neither verified nor left out. Short are
+	// those whose equation doesn't close; two of them can make up for one another in the sum.
+	Verified, LeftOut, Open, Short int
 	// Rows are the first mailboxes, without what was refused; MoreRows is how many are not among them.
 	Rows     []migration.MailboxAccount
 	MoreRows int
 	// Foldered are those of Rows whose folders are shown.
 	Foldered    []migration.MailboxAccount
 	MoreFolders int
+	// Notices are what keeps mailboxes from being whole, and then the other notes.
 	Notices     []notice
 	MoreNotices int
+	problems    []notice
+	notes       []notice
 	Refused     []refused
 	MoreRefused int
 	// Records are the DNS sets that were changed, as they were at first and are now.
@@ -51,6 +56,9 @@ type notice struct {
 	Kind, Label string
 	Text        string
 }
+
+// problem is the label of a notice of what keeps a mailbox from being whole.
+const problem = "problem"
 
 // refused is a message that is not at the target.
 type refused struct {
@@ -86,6 +94,11 @@ func summarise(r migration.Report, accounts Accounts) (*summary, error) {
 			s.MoreFolders += len(m.Folders)
 		}
 	}
+	// Where not all have room, problems have it first.
+	s.Notices = append(s.problems, s.notes...)
+	if more := len(s.Notices) - maxNotices; more > 0 {
+		s.Notices, s.MoreNotices = s.Notices[:maxNotices], s.MoreNotices+more
+	}
 	return s, nil
 }
 
@@ -114,37 +127,56 @@ func (s *summary) sum(m migration.MailboxAccount) {
 
 // note takes up what a reader must know of a mailbox.
 func (s *summary) note(m migration.MailboxAccount) {
-	add := func(bad bool, text string) {
-		if len(s.Notices) == maxNotices {
-			s.MoreNotices++
-			return
-		}
-		n := notice{m.Address, string(m.State), string(m.State), oneLine(text)}
-		if bad {
-			n.Kind, n.Label = "no", "problem"
-		}
-		s.Notices = append(s.Notices, n)
+	bad := func(text string) { s.take(&s.problems, notice{m.Address, "no", problem, oneLine(text)}) }
+	known := func(text string) {
+		s.take(&s.notes, notice{m.Address, string(m.State), string(m.State), oneLine(text)})
 	}
-	if m.State != migration.Excluded && !m.Verification.Verified && s.over() {
-		add(true, "is not verified")
-	}
-	if s.over() && !m.Account.Closes() {
-		add(true, fmt.Sprintf("does not close: %s at the source = %s", Count(m.Account.Source), equation(m.Account)))
+	short := shortfalls(m)
+	if s.over() && len(short) > 0 {
+		s.Short++
+		bad("does not close: " + short[0])
 	}
 	for _, fault := range m.Verification.Faults {
-		add(true, fault)
+		bad(fault)
 	}
 	if m.Problem != nil {
-		add(true, m.Problem.String())
+		bad(m.Problem.String())
+	}
+	open := m.State != migration.Excluded && !m.Verification.Verified
+	if s.over() && open && len(short) == 0 && len(m.Verification.Faults) == 0 && m.Problem == nil {
+		bad("is not verified")
 	}
 	if m.Note != "" {
-		add(false, m.Note)
+		known(m.Note)
 	} else if m.State == migration.Excluded {
-		add(true, "was left out")
+		bad("was left out")
 	}
 	for _, o := range m.Observations {
-		add(false, fmt.Sprintf("%s: %s", o.Kind, Count(o.Count)))
+		known(fmt.Sprintf("%s: %s", o.Kind, Count(o.Count)))
 	}
+}
+
+// take adds a notice while there is room for its sort.
+func (s *summary) take(to *[]notice, n notice) {
+	if len(*to) == maxNotices {
+		s.MoreNotices++
+		return
+	}
+	*to = append(*to, n)
+}
+
+// shortfalls are the equations of a mailbox that don't close: its own, and those of its folders.
+func shortfalls(m migration.MailboxAccount) []string {
+	var all []string
+	if !m.Account.Closes() {
+		all = append(all, balance(m.Account))
+	}
+	for _, f := range m.Folders {
+		if !f.Account.Closes() {
+			all = append(all, fmt.Sprintf("folder %q: %s", f.Source, balance(f.Account)))
+		}
+	}
+	return all
 }
 
 func (s *summary) refusals(m migration.MailboxAccount) {
@@ -158,6 +190,9 @@ func (s *summary) refusals(m migration.MailboxAccount) {
 	s.MoreRefused += max(0, m.RefusalCount-len(m.Refusals))
 }
 
+// Known reports whether there are accounts of mailboxes; a migration that goes on without workers has none.
+func (s *summary) Known() bool { return len(s.Rows) > 0 }
+
 // over reports whether the migration has ended.
 func (s *summary) over() bool { return !s.Ended.IsZero() }
 
@@ -169,29 +204,47 @@ func (s *summary) End() time.Time {
 	return s.At
 }
 
-// Good, Partly and Bad are how a verdict looks.
+// verdict is the report in a word and in a sentence.
+type verdict struct {
+	// Grade is how it looks: good, partly or bad.
+	Grade          string
+	Word, Sentence string
+}
+
+func (v verdict) String() string { return v.Word + ": " + v.Sentence }
+
+// Conclusion is a report's verdict in words.
+func Conclusion(r migration.Report) string {
+	s, err := summarise(r, Of(r.Mailboxes))
+	if err != nil { // accounts in memory can be read
+		return err.Error()
+	}
+	return s.verdict().String()
+}
+
 const (
 	good   = "good"
 	partly = "partly"
 	bad    = "bad"
 )
 
-// verdict is the report in one sentence, and how good it is.
-func (s *summary) verdict() (grade, text string) {
-	whole := s.Account.Closes() && s.Missing == 0
+func (s *summary) verdict() verdict {
+	whole := s.Account.Closes() && s.Short == 0 && s.Missing == 0
 	switch {
+	case !s.over() && !s.Known():
+		return verdict{partly, "Under way", "how far its mailboxes are is not known here."}
 	case !s.over():
-		return partly, fmt.Sprintf("The migration is still under way: %s of %s mailboxes are verified.", Count(s.Verified), Count(s.Total))
+		return verdict{partly, "Under way", fmt.Sprintf("%s of %s mailboxes are verified.", Count(s.Verified), Count(s.Total))}
 	case s.State == migration.Aborted:
-		return bad, "The migration was aborted. " + accounted(whole)
+		return verdict{bad, "Aborted", accounted(whole)}
 	case !whole:
-		return bad, accounted(false)
+		return verdict{bad, "Not complete", accounted(false)}
 	case s.Open > 0:
-		return bad, fmt.Sprintf("Every message is accounted for, but %s not verified.", areMailboxes(s.Open))
+		return verdict{bad, "Not complete", fmt.Sprintf("Every message is accounted for, but %s not verified.", Plural(s.Open, "mailbox is", "mailboxes are"))}
 	case s.LeftOut > 0 || s.Account.Refused > 0:
-		return partly, "Every message is accounted for; what was left out or refused is named below."
+		return verdict{partly, "Complete, with exceptions", "Every message is accounted for; what was left out or refused is named below."}
 	}
-	return good, "Every message is accounted for."
+	return verdict{good, "Complete", "Every message is accounted for."}
 }
 
 func accounted(whole bool) string {
@@ -201,11 +254,38 @@ func accounted(whole bool) string {
 	return "NOT every message is accounted for; the mailboxes are named below."
 }
 
-func areMailboxes(n int) string {
-	if n == 1 {
-		return "1 mailbox is"
+// Decided says who let the MX be changed.
+func (s *summary) Decided() string {
+	var by []string
+	on := ""
+	for _, a := range s.Approvals {
+		if a.Rejected {
+			continue
+		}
+		on = " on " + moment(a.At)
+		if len(by) > 0 {
+			on = ", last" + on
+		}
+		by = append(by, oneLine(a.By))
 	}
-	return Count(n) + " mailboxes are"
+	if by == nil {
+		return ""
+	}
+	return "The change of MX was approved by " + strings.Join(by, ", ") + on + "."
+}
+
+// Proved says how the proofs stand that mail arrives.
+func (s *summary) Proved() string {
+	passed := 0
+	for _, p := range s.Proofs {
+		if p.State == migration.ProofPassed {
+			passed++
+		}
+	}
+	if len(s.Proofs) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("That mail arrives at Microsoft 365: %s of %s passed.", Count(passed), Plural(len(s.Proofs), "proof", "proofs"))
 }
 
 // net are the sets that were changed, each once, as it was before the first change and is after the last.

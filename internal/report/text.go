@@ -12,8 +12,7 @@ import (
 // writeText writes a report as plain text, 80 to 120 columns wide.
 func writeText(b buffer, s *summary) {
 	fmt.Fprintf(b, "Migration of %s (%s, launch %s)\n\n", oneLine(cmp.Or(s.Organisation, s.Tenant)), s.Tenant, s.Launch)
-	_, verdict := s.verdict()
-	fmt.Fprintf(b, "Verdict  %s\nState    %s\nStarted  %s\n", verdict, s.State, moment(s.Started))
+	fmt.Fprintf(b, "Verdict  %s\nState    %s\nStarted  %s\n", s.verdict(), s.State, moment(s.Started))
 	if s.over() {
 		fmt.Fprintf(b, "Ended    %s, after %s\n", moment(s.Ended), Age(s.Ended.Sub(s.Started)))
 	} else {
@@ -54,9 +53,9 @@ func textSums(b buffer, s *summary) {
 	heading(b, "Sums", 1)
 	fmt.Fprintf(b, "Mailboxes      %s, %s of them verified, %s left out\n", Count(s.Total), Count(s.Verified), Count(s.LeftOut))
 	if s.Missing > 0 {
-		fmt.Fprintf(b, "               %s left no account in the archive\n", Count(s.Missing))
+		fmt.Fprintf(b, "               %s left no account in the archive\n", Plural(s.Missing, "mailbox", "mailboxes"))
 	}
-	fmt.Fprintf(b, "Messages       %s at the source = %s\n", Count(s.Account.Source), equation(s.Account))
+	fmt.Fprintf(b, "Mail           %s\n", balance(s.Account))
 	if s.Expected > 0 {
 		fmt.Fprintf(b, "               %s were counted before the first copy\n", Count(s.Expected))
 	}

@@ -86,14 +86,8 @@ func (v *Verdict) mailbox(m migration.MailboxAccount) {
 	if !m.Verification.Verified || m.State != migration.Done {
 		return
 	}
-	if !m.Account.Closes() {
-		v.fault("%s is said to be verified and does not close: %s at the source = %s", m.Address, Count(m.Account.Source), equation(m.Account))
-	}
-	for _, f := range m.Folders {
-		if !f.Account.Closes() {
-			v.fault("folder %q of %s is said to be verified and does not close: %s at the source = %s", f.Source, m.Address,
-				Count(f.Account.Source), equation(f.Account))
-		}
+	for _, short := range shortfalls(m) {
+		v.fault("%s is said to be verified and does not close: %s", m.Address, short)
 	}
 }
 

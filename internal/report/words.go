@@ -22,6 +22,14 @@ func Count(n int) string {
 	return digits
 }
 
+// Plural writes a number with its noun: "1 mailbox", "3 mailboxes".
+func Plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return Count(n) + " " + many
+}
+
 // Bytes writes bytes in decimal units: "12.3 MB".
 func Bytes(n int64) string {
 	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
@@ -81,16 +89,13 @@ func owner(c migration.Change) string {
 	return oneLine(cmp.Or(c.After.Name, c.Before.Name) + " " + cmp.Or(c.After.Type, c.Before.Type))
 }
 
-// term is one part of a closing equation.
-type term struct {
-	Count int
-	Name  string
-}
-
-// terms are the parts of the closing equation that are not zero.
-func terms(a migration.Account) []term {
-	var all []term
-	for _, t := range []term{
+// balance is the closing equation in words, which says so where it doesn't close.
+func balance(a migration.Account) string {
+	var parts []string
+	for _, part := range []struct {
+		count int
+		name  string
+	}{
 		{a.Copied, "copied"},
 		{a.Already, "there already"},
 		{a.Moved, "moved"},
@@ -98,31 +103,25 @@ func terms(a migration.Account) []term {
 		{a.LeftOut, "left out by rule"},
 		{a.Refused, "refused"},
 	} {
-		if t.Count != 0 {
-			all = append(all, t)
+		if part.count != 0 {
+			parts = append(parts, Count(part.count)+" "+part.name)
 		}
 	}
-	return all
-}
-
-// equation is the right side of the closing equation in words.
-func equation(a migration.Account) string {
-	var all []string
-	for _, t := range terms(a) {
-		all = append(all, Count(t.Count)+" "+t.Name)
+	sum := cmp.Or(strings.Join(parts, " + "), "nothing")
+	text := fmt.Sprintf("%s at the source = %s", messages(a.Source), sum)
+	if known := atTarget(a) + a.LeftOut + a.Refused; known != a.Source {
+		text = fmt.Sprintf("%s at the source, but %s accounted for: %s", messages(a.Source), Count(known), sum)
 	}
-	if all == nil {
-		all = []string{"nothing"}
-	}
-	text := strings.Join(all, " + ")
 	if a.Unknown != 0 {
 		text += fmt.Sprintf("; %s at the target that nothing explains", Count(a.Unknown))
 	}
 	if a.Gone != 0 {
-		text += fmt.Sprintf(" (and %s were deleted at the source since)", Count(a.Gone))
+		text += fmt.Sprintf("; %s more were deleted at the source since they were copied", Count(a.Gone))
 	}
 	return text
 }
+
+func messages(n int) string { return Plural(n, "message", "messages") }
 
 // atTarget is how many of the account's messages are at the target.
 func atTarget(a migration.Account) int { return a.Copied + a.Already + a.Moved + a.Merged }

@@ -3,6 +3,8 @@ package report
 import (
 	"testing"
 	"time"
+
+	"github.com/mailferry/mailferry/internal/migration"
 )
 
 func TestNumbers(t *testing.T) {
@@ -21,6 +23,30 @@ func TestNumbers(t *testing.T) {
 	} {
 		if got := Age(d); got != want {
 			t.Errorf("Age(%v) is %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestBalance(t *testing.T) {
+	for _, test := range []struct {
+		account migration.Account
+		want    string
+	}{
+		{migration.Account{}, "0 messages at the source = nothing"},
+		{migration.Account{Source: 1, Copied: 1}, "1 message at the source = 1 copied"},
+		{
+			migration.Account{Source: 21, Copied: 1, Already: 2, Moved: 3, Merged: 4, LeftOut: 5, Refused: 6},
+			"21 messages at the source = 1 copied + 2 there already + 3 moved + 4 merged + 5 left out by rule + 6 refused",
+		},
+		{migration.Account{Source: 2_000, Copied: 1_999}, "2,000 messages at the source, but 1,999 accounted for: 1,999 copied"},
+		{migration.Account{Source: 1, Copied: 2}, "1 message at the source, but 2 accounted for: 2 copied"},
+		{
+			migration.Account{Source: 1, Copied: 1, Unknown: 1, Gone: 3},
+			"1 message at the source = 1 copied; 1 at the target that nothing explains; 3 more were deleted at the source since they were copied",
+		},
+	} {
+		if got := balance(test.account); got != test.want {
+			t.Errorf("%+v:\n got %s\nwant %s", test.account, got, test.want)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/mailferry/mailferry/internal/operator"
+	"github.com/mailferry/mailferry/internal/report"
 )
 
 // Change writes what a list would change in a migration that runs.
@@ -32,7 +33,7 @@ func Change(w io.Writer, c operator.Change, o Options) error {
 // Plan writes what a launch of the plan with these rows will do.
 func Plan(w io.Writer, p migration.Plan, rows []migration.Mailbox, o Options) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s: %s to Microsoft 365\n\n", o.paint(p.Tenant, text.Bold), plain(p.Organisation), plural(len(rows), "mailbox", "mailboxes"))
+	fmt.Fprintf(&b, "%s  %s: %s to Microsoft 365\n\n", o.paint(p.Tenant, text.Bold), plain(p.Organisation), report.Plural(len(rows), "mailbox", "mailboxes"))
 	t := o.grid("wave", "mailboxes", "")
 	t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, Align: text.AlignRight, AlignHeader: text.AlignRight}})
 	for i, wave := range p.Waves {

@@ -41,7 +41,7 @@ func outlook(b *strings.Builder, s operator.Status, o Options) {
 		named--
 	}
 	if more := s.WaitingCount - named; more > 0 {
-		b.WriteString(o.labelled(label, plural(more, "thing more waits", "things more wait")+" for a person"))
+		b.WriteString(o.labelled(label, report.Plural(more, "thing more waits", "things more wait")+" for a person"))
 	}
 	b.WriteString("\n")
 }
@@ -75,7 +75,7 @@ func howFar(s operator.Status) string {
 	if all, there := max(s.Totals.Expected, a.Source), a.Copied+a.Already+a.Moved+a.Merged; all > 0 {
 		line += fmt.Sprintf("; %s of %s messages at the target (%d%%)", report.Count(there), report.Count(all), there*100/all)
 	}
-	return line + fmt.Sprintf("; %d of %s verified", s.Totals.Verified, plural(s.Totals.Mailboxes-s.Totals.Excluded, "mailbox", "mailboxes"))
+	return line + fmt.Sprintf("; %d of %s verified", s.Totals.Verified, report.Plural(s.Totals.Mailboxes-s.Totals.Excluded, "mailbox", "mailboxes"))
 }
 
 // whenDone says when the first copies will be or were complete. For what comes after them no date can be given: it waits
@@ -93,7 +93,7 @@ func whenDone(l operator.Outlook) string {
 		line += fmt.Sprintf("; %s alone takes that long", plain(l.Slowest))
 	}
 	if l.Guessed > 0 {
-		line += fmt.Sprintf("; %s taken to be like the others, since step 6 has not counted them yet", plural(l.Guessed, "mailbox is", "mailboxes are"))
+		line += fmt.Sprintf("; %s taken to be like the others, since step 6 has not counted them yet", report.Plural(l.Guessed, "mailbox is", "mailboxes are"))
 	}
 	return line
 }

@@ -34,7 +34,7 @@ func Report(w io.Writer, r migration.Report, o Options) error {
 	proofs(&b, r.Proofs, o)
 	if r.Arrivals.Count > 0 {
 		fmt.Fprintf(&b, "\nStragglers: %s arrived at the source after the change, the last %s, from %s\n",
-			plural(r.Arrivals.Count, "message", "messages"), r.Arrivals.Last.UTC().Format("2006-01-02 15:04 UTC"),
+			report.Plural(r.Arrivals.Count, "message", "messages"), r.Arrivals.Last.UTC().Format("2006-01-02 15:04 UTC"),
 			plain(strings.Join(r.Arrivals.From, ", ")))
 	}
 	if len(r.Approvals) > 0 {
@@ -78,16 +78,9 @@ func stepTimes(b *strings.Builder, steps []migration.StepTime, end time.Time, o 
 // account writes the closing equation.
 func account(b *strings.Builder, r migration.Report) {
 	a := r.Account
-	verdict := "every message is accounted for"
-	switch {
-	case r.Ended.IsZero():
-		verdict = "the migration goes on"
-	case !a.Closes() || r.Missing > 0:
-		verdict = "NOT every message is accounted for"
-	}
-	fmt.Fprintf(b, "\n%s at the source: %s\n", plural(a.Source, "message", "messages"), verdict)
+	fmt.Fprintf(b, "\n%s\n\n%s at the source\n", report.Conclusion(r), report.Plural(a.Source, "message", "messages"))
 	if r.Missing > 0 {
-		fmt.Fprintf(b, "  %9s left no account in the archive\n", plural(r.Missing, "mailbox", "mailboxes"))
+		fmt.Fprintf(b, "  %9s left no account in the archive\n", report.Plural(r.Missing, "mailbox", "mailboxes"))
 	}
 	for _, part := range []struct {
 		n    int
@@ -147,7 +140,7 @@ func refusals(b *strings.Builder, m migration.MailboxAccount, o Options) {
 	if m.RefusalCount == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n  %s: %s not at the target\n", plain(m.Address), plural(m.RefusalCount, "message", "messages"))
+	fmt.Fprintf(b, "\n  %s: %s not at the target\n", plain(m.Address), report.Plural(m.RefusalCount, "message", "messages"))
 	for _, r := range m.Refusals {
 		line := fmt.Sprintf("%s, UID %d, %s, %s: %s", r.Folder, r.UID, report.Bytes(r.Size), r.Kind, r.Words)
 		if r.MessageID != "" {

@@ -15,7 +15,6 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/mailferry/mailferry/internal/migration"
-	"github.com/mailferry/mailferry/internal/report"
 )
 
 // Options say how to write.
@@ -129,12 +128,4 @@ func plain(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// plural writes a number with its noun: "1 mailbox", "3 mailboxes".
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return report.Count(n) + " " + many
 }

@@ -79,7 +79,7 @@ func steps(b *strings.Builder, s operator.Status, o Options) {
 
 func sums(b *strings.Builder, s operator.Status, o Options) {
 	t := s.Totals
-	line := fmt.Sprintf("%s: %d verified, %d finished", plural(t.Mailboxes, "mailbox", "mailboxes"), t.Verified, t.Finished)
+	line := fmt.Sprintf("%s: %d verified, %d finished", report.Plural(t.Mailboxes, "mailbox", "mailboxes"), t.Verified, t.Finished)
 	for _, more := range []struct {
 		n    int
 		what string
@@ -90,13 +90,13 @@ func sums(b *strings.Builder, s operator.Status, o Options) {
 	}
 	b.WriteString("\n" + o.labelled("Mailboxes", line) + o.labelled("Messages", messages(t)))
 	if t.Passwords > 0 && s.Closed == "" {
-		b.WriteString(o.labelled("Passwords", "the first passwords of "+plural(t.Passwords, "new user", "new users")+" are not handed out yet; to do so:"))
+		b.WriteString(o.labelled("Passwords", "the first passwords of "+report.Plural(t.Passwords, "new user", "new users")+" are not handed out yet; to do so:"))
 		fmt.Fprintf(b, "           %s passwords %s --to NAME --out FILE\n", o.command(), s.Tenant)
 	}
 	if len(s.Waves) > 1 {
 		for _, wave := range s.Waves {
 			b.WriteString(o.labelled("Wave", fmt.Sprintf("%s: %s, %s, %d verified", plain(wave.Name), o.state(wave.State),
-				plural(wave.Totals.Mailboxes, "mailbox", "mailboxes"), wave.Totals.Verified)))
+				report.Plural(wave.Totals.Mailboxes, "mailbox", "mailboxes"), wave.Totals.Verified)))
 		}
 	}
 	if s.Doing != "" && s.Closed == "" {
@@ -237,13 +237,13 @@ func gate(b *strings.Builder, tenant string, g workflows.Gate, o Options) {
 		b.WriteString(o.wrap("No record is changed: every MX is already as the tenant wants it. An approval goes on to the proofs of routing.", 2) + "\n")
 	}
 	if len(g.Accepted) > 0 {
-		fmt.Fprintf(b, "  Accepted as they are, though NOT verified: %s\n", plural(len(g.Accepted), "mailbox", "mailboxes"))
+		fmt.Fprintf(b, "  Accepted as they are, though NOT verified: %s\n", report.Plural(len(g.Accepted), "mailbox", "mailboxes"))
 		for _, address := range g.Accepted {
 			fmt.Fprintf(b, "    %s\n", plain(address))
 		}
 	}
 	if g.Refusals > 0 {
-		fmt.Fprintf(b, "  Refused by the target so far: %s\n", plural(g.Refusals, "message", "messages"))
+		fmt.Fprintf(b, "  Refused by the target so far: %s\n", report.Plural(g.Refusals, "message", "messages"))
 	}
 	fmt.Fprintf(b, "  Approve:  %s approve %s --digest %s\n", o.command(), tenant, g.Digest)
 	fmt.Fprintf(b, "  Reject:   %s reject %s --digest %s --note WHY\n", o.command(), tenant, g.Digest)
@@ -293,7 +293,7 @@ func Line(s operator.Status, o Options) string {
 	}
 	line += fmt.Sprintf(", %d of %d mailboxes verified, %s", s.Totals.Verified, s.Totals.Mailboxes, messages(s.Totals))
 	if s.WaitingCount > 0 {
-		line += fmt.Sprintf(", %s for a person", plural(s.WaitingCount, "thing waits", "things wait"))
+		line += fmt.Sprintf(", %s for a person", report.Plural(s.WaitingCount, "thing waits", "things wait"))
 	}
 	if s.Gate != nil && s.Closed == "" {
 		line += ", the MX change waits for approval, digest " + s.Gate.Digest

@@ -12,9 +12,9 @@ import (
 func Verdict(w io.Writer, v report.Verdict) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, launch %s: %s, %s, %s of the audit trails\n", plain(v.Tenant), plain(v.Launch),
-		plural(v.Mailboxes, "mailbox", "mailboxes"), plural(v.Messages, "message", "messages"), plural(v.Entries, "entry", "entries"))
+		report.Plural(v.Mailboxes, "mailbox", "mailboxes"), report.Plural(v.Messages, "message", "messages"), report.Plural(v.Entries, "entry", "entries"))
 	if v.Missing > 0 {
-		fmt.Fprintf(&b, "%s of the audit trails were let go of in a flood of signals, and are counted, not kept\n", plural(v.Missing, "entry", "entries"))
+		fmt.Fprintf(&b, "%s of the audit trails were let go of in a flood of signals, and are counted, not kept\n", report.Plural(v.Missing, "entry", "entries"))
 	}
 	for _, fault := range v.Faults {
 		fmt.Fprintf(&b, "! %s\n", plain(fault))

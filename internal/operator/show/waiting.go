@@ -19,7 +19,7 @@ func waiting(b *strings.Builder, s operator.Status, o Options) {
 	if s.WaitingCount == 0 && len(s.Waiting) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n%s\n", o.paint(plural(max(s.WaitingCount, len(s.Waiting)), "thing waits", "things wait")+" for a person", text.Bold, text.FgYellow))
+	fmt.Fprintf(b, "\n%s\n", o.paint(report.Plural(max(s.WaitingCount, len(s.Waiting)), "thing waits", "things wait")+" for a person", text.Bold, text.FgYellow))
 	for _, group := range grouped(s.Waiting) {
 		item := group[0]
 		about := fmt.Sprintf("step %d, %s", item.Step, item.Step.Title())
