@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/mailferry/mailferry/internal/migration"
 )
@@ -38,7 +39,7 @@ type ArchiveReportInput struct {
 	Report  migration.Report `json:"report"`
 }
 
-// ArchiveReportOutput names what was written.
+// ArchiveReportOutput names what was written. The last file is SHA256SUMS, whose hash stands for the whole archive.
 type ArchiveReportOutput struct {
 	Files []ArchivedFile `json:"files"`
 	// Missing is how many mailboxes left no account in the archive.
@@ -67,8 +68,12 @@ func (a *Activities) ArchiveAudit(ctx context.Context, in ArchiveAuditInput) err
 	return alone(ctx, a, func(ctx context.Context) error { return a.Archive.Put(ctx, in.Archive, name, content) })
 }
 
-// ArchiveReport keeps a tenant's closing report as <tenant>/<launch>/report.html, report.txt, report.json and tables, with
-// their hashes in SHA256SUMS. It adds the accounts of all mailboxes and the audit trails that the archive holds.
+// sums is the file with the hashes of all others of a launch, as sha256sum writes it.
+const sums = "SHA256SUMS"
+
+// ArchiveReport keeps a tenant's closing report as <tenant>/<launch>/report.html, report.txt, report.json and tables. It
+// adds the accounts of all mailboxes and the audit trails that the archive holds. When all else is there it writes the
+// hashes of all files of the launch to SHA256SUMS: an archive without it isn't whole.
 func (a *Activities) ArchiveReport(ctx context.Context, in ArchiveReportInput) (ArchiveReportOutput, error) {
 	return single(ctx, a, func(ctx context.Context) (ArchiveReportOutput, error) { return a.archiveReport(ctx, in) })
 }
@@ -99,7 +104,7 @@ func (a *Activities) archiveReport(ctx context.Context, in ArchiveReportInput) (
 		}
 	}
 	out := ArchiveReportOutput{Missing: report.Missing}
-	var sums bytes.Buffer
+	var list bytes.Buffer
 	for _, name := range a.Reports.Names() {
 		file, err := a.put(ctx, in.Archive, in.Scope.folder()+name, func(w io.Writer) error {
 			return a.Reports.Write(w, name, report, accounts)
@@ -108,9 +113,41 @@ func (a *Activities) archiveReport(ctx context.Context, in ArchiveReportInput) (
 			return out, err
 		}
 		out.Files = append(out.Files, file)
-		fmt.Fprintf(&sums, "%s  %s\n", file.SHA256, name)
+		fmt.Fprintf(&list, "%s  %s\n", file.SHA256, name)
 	}
-	return out, a.Archive.Put(ctx, in.Archive, in.Scope.folder()+"SHA256SUMS", sums.Bytes())
+	if err := a.sum(ctx, &list, in); err != nil {
+		return out, err
+	}
+	file, err := a.put(ctx, in.Archive, in.Scope.folder()+sums, func(w io.Writer) error {
+		_, err := list.WriteTo(w)
+		return err
+	})
+	if err != nil {
+		return out, err
+	}
+	out.Files = append(out.Files, file)
+	return out, nil
+}
+
+// sum adds the hashes of what was in the archive before the report.
+func (a *Activities) sum(ctx context.Context, list *bytes.Buffer, in ArchiveReportInput) error {
+	folder := in.Scope.folder()
+	names, err := a.Archive.List(ctx, in.Archive, folder)
+	if err != nil {
+		return fmt.Errorf("listing the archive: %w", err)
+	}
+	for _, name := range names {
+		below := strings.TrimPrefix(name, folder)
+		if !strings.Contains(below, "/") {
+			continue // of the report, or of an earlier attempt at it
+		}
+		content, err := a.Archive.Get(ctx, in.Archive, name)
+		if err != nil {
+			return fmt.Errorf("reading %q back from the archive: %w", name, err)
+		}
+		fmt.Fprintf(list, "%x  %s\n", sha256.Sum256(content), below)
+	}
+	return nil
 }
 
 // put writes a file to the archive and says what it holds.

@@ -2,9 +2,10 @@ package activities_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -83,18 +84,74 @@ func TestArchive(t *testing.T) {
 	if html := string(kept["contoso/20261123-1/report.html"]); !strings.Contains(html, "Contoso Ltd") || !strings.Contains(html, "2 mailboxes left no account") {
 		t.Errorf("report.html is %.500s", html)
 	}
-	var sums strings.Builder
+	want := slices.Clone(report.Names())
 	for _, file := range out.Files {
 		content := kept[file.Name]
-		sum := sha256.Sum256(content)
-		if file.Bytes != int64(len(content)) || file.Bytes == 0 || file.SHA256 != hex.EncodeToString(sum[:]) {
+		if sum := fmt.Sprintf("%x", sha256.Sum256(content)); file.Bytes != int64(len(content)) || file.Bytes == 0 || file.SHA256 != sum {
 			t.Errorf("%+v is not what was written, %d bytes", file, len(content))
 		}
-		fmt.Fprintf(&sums, "%s  %s\n", file.SHA256, strings.TrimPrefix(file.Name, "contoso/20261123-1/"))
 	}
-	if got := string(kept["contoso/20261123-1/SHA256SUMS"]); got != sums.String() || len(out.Files) != len(report.Names()) {
-		t.Errorf("SHA256SUMS is\n%s\nwant\n%s", got, sums.String())
+	if last := out.Files[len(out.Files)-1]; len(out.Files) != len(want)+1 || last.Name != "contoso/20261123-1/SHA256SUMS" {
+		t.Errorf("the files are %+v", out.Files)
 	}
+	for name := range kept {
+		if below := strings.TrimPrefix(name, "contoso/20261123-1/"); strings.Contains(below, "/") {
+			want = append(want, below)
+		}
+	}
+	slices.Sort(want)
+	var got []string
+	for line := range strings.Lines(string(kept["contoso/20261123-1/SHA256SUMS"])) {
+		sum, name, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		if sum != fmt.Sprintf("%x", sha256.Sum256(kept["contoso/20261123-1/"+name])) {
+			t.Errorf("SHA256SUMS has another hash of %q", name)
+		}
+		got = append(got, name)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("SHA256SUMS lists %q, want %q", got, want)
+	}
+}
+
+// At whichever file an archive can't be written any more, it isn't said to be whole, and a retry makes it so.
+func TestAnArchiveThatIsFullIsNotWhole(t *testing.T) {
+	full := errors.New("no space left on device")
+	in := activities.ArchiveReportInput{Scope: contosoLaunch, Report: migration.Report{Tenant: "contoso", Launch: "20261123-1", Total: 1}}
+	for room := range len(report.Names()) + 1 {
+		a, kept := newArchiver()
+		account := activities.ArchiveAccountInput{Scope: contosoLaunch, Account: migration.MailboxAccount{Address: "ada@contoso.com"}}
+		if _, err := run[any](t, a, nil, a.ArchiveAccount, account); err != nil {
+			t.Fatal(err)
+		}
+		a.Archive = &smallArchive{archive: kept, room: room, full: full}
+		out, err := run[activities.ArchiveReportOutput](t, a, nil, a.ArchiveReport, in)
+		if _, whole := kept["contoso/20261123-1/SHA256SUMS"]; err == nil || whole || len(out.Files) > 0 {
+			t.Errorf("with room for %d files: %v, %+v", room, err, out)
+		}
+		a.Archive = kept
+		if _, err := run[activities.ArchiveReportOutput](t, a, nil, a.ArchiveReport, in); err != nil {
+			t.Fatal(err)
+		}
+		if _, whole := kept["contoso/20261123-1/SHA256SUMS"]; !whole {
+			t.Errorf("with room for %d files, and then for all: no SHA256SUMS", room)
+		}
+	}
+}
+
+// smallArchive has room for so many more files.
+type smallArchive struct {
+	archive
+	room int
+	full error
+}
+
+func (s *smallArchive) Write(ctx context.Context, archive, name string, write func(io.Writer) error) error {
+	if s.room == 0 {
+		return s.full
+	}
+	s.room--
+	return s.archive.Write(ctx, archive, name, write)
 }
 
 // What a workflow lets go of comes back in the report, each entry once, in one chain.

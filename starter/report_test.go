@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -63,7 +64,79 @@ func TestReportIsVerified(t *testing.T) {
 	}
 }
 
-func TestReportIsWritten(t *testing.T) {
+func TestFolderIsVerified(t *testing.T) {
+	folder := t.TempDir()
+	if err := writeReport(io.Discard, folder, readReport(t)); err != nil {
+		t.Fatal(err)
+	}
+	page := filepath.Join(folder, report.HTML)
+	for _, path := range []string{folder, filepath.Join(folder, report.JSON)} {
+		out, err := verifying(t, path)
+		if err != nil || !strings.Contains(out, "6 files compared") || !strings.Contains(out, "every file is as it was written") {
+			t.Errorf("%s: %v\n%s", path, err, out)
+		}
+	}
+	if err := os.WriteFile(page, []byte("all is well"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := verifying(t, folder)
+	if !operator.IsKind(err, operator.Invalid) || !strings.Contains(out, "! report.html was changed") {
+		t.Errorf("a changed page: %v\n%s", err, out)
+	}
+	if out, err := verifying(t, t.TempDir()); !operator.IsKind(err, operator.Invalid) || !strings.Contains(err.Error(), "not a whole one") {
+		t.Errorf("an empty folder: %v\n%s", err, out)
+	}
+}
+
+// A report that can't be written leaves an older file as it is, nothing half written, and nothing that says it is whole.
+func TestReportIsWrittenWholeOrNotAtAll(t *testing.T) {
+	folder := t.TempDir()
+	r := readReport(t)
+	if err := writeReport(io.Discard, folder, r); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(folder, report.JSON)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := errors.New("no space left on device")
+	err = writeFile(path, func(w io.Writer) error {
+		_, _ = io.WriteString(w, "half of")
+		return full
+	})
+	if after, _ := os.ReadFile(path); !errors.Is(err, full) || !bytes.Equal(before, after) {
+		t.Errorf("on a full disk: %v, and the file holds %.20q", err, after)
+	}
+	if err := os.Remove(filepath.Join(folder, report.HTML)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(folder, report.HTML, "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeReport(io.Discard, folder, r); err == nil {
+		t.Error("the report was written over a folder")
+	}
+	left, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range left {
+		if file.Name() == report.Sums || strings.HasPrefix(file.Name(), ".") {
+			t.Errorf("%s is left", file.Name())
+		}
+	}
+	inTheWay := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeReport(io.Discard, filepath.Join(inTheWay, "report"), r); err == nil || !strings.Contains(err.Error(), inTheWay) {
+		t.Errorf("below a file: %v", err)
+	}
+}
+
+func readReport(t *testing.T) migration.Report {
+	t.Helper()
 	content, err := os.ReadFile(keptReport)
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +145,11 @@ func TestReportIsWritten(t *testing.T) {
 	if err := json.Unmarshal(content, &r); err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+func TestReportIsWritten(t *testing.T) {
+	r := readReport(t)
 	folder := filepath.Join(t.TempDir(), "made", "for it")
 	for range 2 { // over those of an earlier time
 		var out bytes.Buffer

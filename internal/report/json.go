@@ -68,6 +68,9 @@ func read(r io.Reader, take func(migration.MailboxAccount)) (migration.Report, e
 	if err := expect(decoder, '}'); err != nil {
 		return head, err
 	}
+	if more, err := decoder.Token(); err != io.EOF {
+		return head, fmt.Errorf("%v stands behind its end (%v)", more, err)
+	}
 	whole, err := json.Marshal(fields)
 	if err != nil {
 		return head, err

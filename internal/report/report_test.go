@@ -388,6 +388,7 @@ func TestVerify(t *testing.T) {
 		{"a folder's account", `{"source":"INBOX","target":"Inbox","account":{"source":60,`, `{"source":"INBOX","target":"Inbox","account":{"source":61,`, `user00@contoso.com is said to be verified and does not close: folder "INBOX"`},
 		{"a sum", fmt.Sprintf(`"source": %d`, r.Account.Source), `"source": 1`, "the sums are not those of the mailboxes"},
 		{"a mailbox taken out", `"address":"user03@contoso.com"`, `"address":"user04@contoso.com"`, "user04@contoso.com has two accounts"},
+		{"a refusal made up", `"refusals":[{"folder":"INBOX","uid":4711`, `"refusals":[{"folder":"INBOX","uid":1},{"folder":"INBOX","uid":4711`, "user07@contoso.com names 2 of 1 refusals"},
 		{"the number of mailboxes", `"total": 62`, `"total": 63`, "the report has 62 mailboxes of 63"},
 	} {
 		changed := strings.Replace(content, test.old, test.new, 1)
@@ -399,7 +400,11 @@ func TestVerify(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %q", test.name, v.Faults, err, test.want)
 		}
 	}
-	for _, other := range []string{"", "{}", "[]", content[:len(content)/2], `{"mailboxes": 1}`, "plain text"} {
+	interim := migration.Report{Tenant: "contoso", Launch: "20261123-1", Total: 62, Account: migration.Account{Source: 9}}
+	if v, err := Verify(strings.NewReader(written(t, JSON, interim, Of(nil)))); err != nil || v.FaultCount != 0 || !v.Interim {
+		t.Errorf("an interim report of sums alone: %+v, %v", v, err)
+	}
+	for _, other := range []string{"", "{}", "[]", content[:len(content)/2], content + "{}", `{"mailboxes": 1}`, "plain text"} {
 		if _, err := Verify(strings.NewReader(other)); err == nil || !strings.Contains(err.Error(), "not a report") {
 			t.Errorf("%.20q is a report: %v", other, err)
 		}

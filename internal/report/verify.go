@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -16,6 +17,11 @@ type Verdict struct {
 	// Entries counts those of all audit trails; Missing are those that a flood of signals pushed out of one.
 	Entries int `json:"entries"`
 	Missing int `json:"missing,omitempty"`
+	// Interim says that the report is of a migration that went on, so not all of its sums can be checked.
+	Interim bool `json:"interim,omitempty"`
+	// Files counts those that were compared with [Sums], of which SumsHash is the SHA-256: it stands for them all.
+	Files    int    `json:"files,omitempty"`
+	SumsHash string `json:"sumsHash,omitempty"`
 	// Last is the hash of the migration's last entry, which stands for the whole trail: compare it with one that was
 	// kept elsewhere.
 	Last string `json:"last,omitempty"`
@@ -38,6 +44,13 @@ func (v *Verdict) fault(format string, args ...any) {
 // reading; what isn't as it should be is in the verdict.
 func Verify(r io.Reader) (Verdict, error) {
 	var v Verdict
+	if err := v.read(r); err != nil {
+		return v, fmt.Errorf("it is not a report: %w", err)
+	}
+	return v, nil
+}
+
+func (v *Verdict) read(r io.Reader) error {
 	var sum migration.Account
 	refusals := 0
 	var trails []migration.WaveTrail // of mailboxes, whose subject is known when the whole is read
@@ -56,12 +69,12 @@ func Verify(r io.Reader) (Verdict, error) {
 		}
 	})
 	if err != nil {
-		return v, fmt.Errorf("it is not a report: %w", err)
+		return err
 	}
 	if head.Tenant == "" || head.Launch == "" {
-		return v, fmt.Errorf("it is not a report: it names no tenant and launch")
+		return errors.New("it names no tenant and launch")
 	}
-	v.Tenant, v.Launch, v.Messages = head.Tenant, head.Launch, sum.Source
+	v.Tenant, v.Launch, v.Messages, v.Interim = head.Tenant, head.Launch, sum.Source, head.Ended.IsZero()
 	v.trail(head.Audit, migration.Subject(head.Tenant, head.Launch, ""))
 	if n := len(head.Audit); n > 0 {
 		v.Last = head.Audit[n-1].Hash
@@ -69,20 +82,26 @@ func Verify(r io.Reader) (Verdict, error) {
 	for _, t := range append(head.Waves, trails...) {
 		v.trail(t.Audit, migration.Subject(head.Tenant, head.Launch, t.Wave))
 	}
+	if v.Interim && v.Mailboxes == 0 { // of sums alone
+		return nil
+	}
 	if sum != head.Account || refusals != head.Refusals {
 		v.fault("the sums are not those of the mailboxes: %+v and %d refusals, where the mailboxes have %+v and %d", head.Account, head.Refusals, sum, refusals)
 	}
-	if v.Mailboxes+head.Missing != head.Total {
+	if v.Mailboxes+head.Missing != head.Total && !v.Interim {
 		v.fault("the report has %d mailboxes of %d, and says that %d are missing", v.Mailboxes, head.Total, head.Missing)
 	}
 	if head.Missing > 0 {
-		v.fault("%d mailboxes left no account", head.Missing)
+		v.fault("%s left no account", Plural(head.Missing, "mailbox", "mailboxes"))
 	}
-	return v, nil
+	return nil
 }
 
-// mailbox checks that what is said to be verified closes.
+// mailbox checks that what is said to be verified closes, and that as many refusals are named as there are.
 func (v *Verdict) mailbox(m migration.MailboxAccount) {
+	if named := len(m.Refusals); named > m.RefusalCount || named > 0 && named < min(m.RefusalCount, migration.MaxRefusals) {
+		v.fault("%s names %d of %d refusals", m.Address, named, m.RefusalCount)
+	}
 	if !m.Verification.Verified || m.State != migration.Done {
 		return
 	}

@@ -215,7 +215,8 @@ func TestVerdict(t *testing.T) {
 	var out bytes.Buffer
 	for _, v := range []report.Verdict{
 		{Tenant: "contoso", Launch: "20261123-1", Mailboxes: 62, Messages: 6121, Entries: 7, Last: "9f86d081"},
-		{Tenant: "contoso", Launch: "20261123-1", Mailboxes: 1, Entries: 1, Missing: 3, Faults: []string{"folder \"a\x1b[31m\" does not close"}, FaultCount: 2},
+		{Tenant: "contoso", Launch: "20261123-1", Mailboxes: 62, Files: 131, SumsHash: "e3b0c442"},
+		{Tenant: "contoso", Launch: "20261123-1", Mailboxes: 1, Interim: true, Entries: 1, Missing: 3, Faults: []string{"folder \"a\x1b[31m\" does not close"}, FaultCount: 2},
 	} {
 		if err := Verdict(&out, v); err != nil {
 			t.Fatal(err)
