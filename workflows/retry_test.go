@@ -56,6 +56,48 @@ func TestTenantSaysWhatFailsForADay(t *testing.T) {
 	}
 }
 
+// A storage that is away for a night needs nobody when it is back: neither for accounts, nor for what is left of a trail.
+func TestArchiveThatComesBackNeedsNobody(t *testing.T) {
+	for _, name := range []string{"ArchiveAccount", "ArchiveAudit", "ArchiveReport"} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			mend := failing(&b.world.Refuse, name)
+			b.enroll(testRows("wave-01", "ada", "ben"))
+			b.after(time.Minute, func() {
+				for _, signal := range []string{SignalPause, SignalResume} {
+					if err := b.SignalWorkflowByID("contoso/20261123-1/wave-01", signal, Order{By: "Grace"}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			b.approve(time.Hour)
+			var look func()
+			look = func() {
+				s := b.status()
+				if len(s.Waiting) > 0 && s.Gate == nil {
+					t.Errorf("it waits for %+v", s.Waiting)
+					mend()
+					b.CancelWorkflow()
+					return
+				}
+				if hasWords(s.Retrying, "no route to host", b.Now().Add(-10*time.Hour)) {
+					mend()
+				}
+				if !s.State.Finished() {
+					b.after(time.Hour, look)
+				}
+			}
+			b.after(time.Hour, look)
+			if err := b.run(); err != nil {
+				t.Fatal(err)
+			}
+			if len(b.world.Audit["wave-01"]) == 0 || len(b.world.Accounts) != 2 || b.world.Report == nil {
+				t.Errorf("the archive has %d accounts, the trails %+v, and the report %v", len(b.world.Accounts), b.world.Audit, b.world.Report)
+			}
+		})
+	}
+}
+
 // TestNewRunWhileSomethingFails: a new run doesn't wait until what fails has passed, and orders don't wait for it.
 func TestNewRunWhileSomethingFails(t *testing.T) {
 	b := newBench(t)

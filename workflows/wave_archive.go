@@ -22,9 +22,29 @@ func (w *wave) mustArchive() bool {
 	return true
 }
 
-// archive writes the accounts of those that never had a mailbox of their own, or whose mailbox ended without one, and
-// what is left of the wave's audit trail.
+// archive writes what is left to write. What may pass is tried again; the rest waits for a person.
 func (w *wave) archive(ctx workflow.Context) {
+	const what = "archive accounts"
+	err := w.archiveRest(ctx)
+	if passing(err) {
+		w.fails(Retrying{Step: migration.StepWelcome, Wave: w.in.Name, What: what}, failureWords(err))
+		w.s.After = w.now().Add(w.timing.RetryMax.D())
+		w.tellSoon()
+		return
+	}
+	w.s.After = time.Time{}
+	w.succeeds(what)
+	if err != nil {
+		w.s.Problem, w.s.Since = problemOf(err), w.now()
+	} else {
+		w.s.Archived = true
+	}
+	w.tell()
+}
+
+// archiveRest writes the accounts of those that never had a mailbox of their own, or whose mailbox ended without one, and
+// what is left of the wave's audit trail.
+func (w *wave) archiveRest(ctx workflow.Context) error {
 	for _, r := range w.s.Rows {
 		if r.ended() {
 			continue
@@ -38,28 +58,10 @@ func (w *wave) archive(ctx workflow.Context) {
 		}
 		in := activities.ArchiveAccountInput{Scope: w.scope, Archive: w.in.Plan.Archive, Account: account}
 		options := w.light(ctx, usual, "archive the account of "+r.Address)
-		const what = "archive accounts"
-		err := workflow.ExecuteActivity(options, a.ArchiveAccount, in).Get(ctx, nil)
-		if passing(err) {
-			w.fails(Retrying{Step: migration.StepWelcome, Wave: w.in.Name, What: what}, failureWords(err))
-			w.s.After = w.now().Add(w.timing.RetryMax.D())
-			w.tellSoon()
-			return
-		}
-		w.s.After = time.Time{}
-		w.succeeds(what)
-		if err != nil {
-			w.s.Problem, w.s.Since = problemOf(err), w.now()
-			w.tell()
-			return
+		if err := workflow.ExecuteActivity(options, a.ArchiveAccount, in).Get(ctx, nil); err != nil {
+			return err
 		}
 		r.Archived = true
 	}
-	if err := w.archiveAudit(ctx, w.in.Plan.Archive, w.in.Name, w.s.Audit); err != nil {
-		w.s.Problem, w.s.Since = problemOf(err), w.now()
-		w.tell()
-		return
-	}
-	w.s.Archived = true
-	w.tell()
+	return w.archiveAudit(ctx, w.in.Plan.Archive, w.in.Name, w.s.Audit)
 }
