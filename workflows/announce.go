@@ -11,15 +11,15 @@ import (
 
 // announce is step 3: each user is told, once.
 func (w *wave) announce(ctx workflow.Context, rows []*row) ([]outcome, error) {
-	return w.notify(ctx, migration.NoticeAnnouncement, rows)
+	return w.notify(ctx, migration.NoticeAnnouncement, stageAnnounce, rows)
 }
 
 // remind ends step 3 when step 6 has shown how large each mailbox is.
 func (w *wave) remind(ctx workflow.Context, rows []*row) ([]outcome, error) {
-	return w.notify(ctx, migration.NoticeReminder, rows)
+	return w.notify(ctx, migration.NoticeReminder, stageRemind, rows)
 }
 
-func (w *wave) notify(ctx workflow.Context, kind migration.NoticeKind, rows []*row) ([]outcome, error) {
+func (w *wave) notify(ctx workflow.Context, kind migration.NoticeKind, s stage, rows []*row) ([]outcome, error) {
 	in := activities.NotifyInput{
 		Scope: w.scope, Kind: kind, Organisation: w.in.Plan.Organisation, Notices: w.in.Plan.Notices,
 		AfterMX: w.s.Orders.AfterMX, Door: w.door(), Endpoints: w.in.Plan.Endpoints,
@@ -34,5 +34,11 @@ func (w *wave) notify(ctx workflow.Context, kind migration.NoticeKind, rows []*r
 	if err := workflow.ExecuteActivity(ctx, a.Notify, in).Get(ctx, &out); err != nil {
 		return nil, err
 	}
-	return outcomesOf(out.Outcomes), nil
+	outcomes := outcomesOf(out.Outcomes)
+	for i, o := range outcomes {
+		if o.Done {
+			outcomes[i].lasts = func(r *row) { r.told(s) }
+		}
+	}
+	return outcomes, nil
 }

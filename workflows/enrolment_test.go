@@ -346,6 +346,44 @@ func TestRowMovesToAnotherWave(t *testing.T) {
 	}
 }
 
+// What is under way for a row when it moves goes with it: a first password comes once, and so does an announcement.
+func TestRowMovesWithWhatIsUnderWay(t *testing.T) {
+	for _, activity := range []string{"EnsureUsers", "Notify announcement"} {
+		t.Run(activity, func(t *testing.T) {
+			b := newBench(t)
+			b.enroll(testRows("wave-01", "ada", "ben"), testRows("wave-02", "cleo"))
+			moved := make(chan struct{})
+			began := false
+			b.world.Refuse = func(at, what string) error {
+				if at != activity || what != "ben@contoso.com" || began {
+					return nil
+				}
+				began = true
+				commit := func(any) {
+					b.UpdateWorkflow(UpdateEnrollCommit, "moves", answer{t: t, name: "commit", complete: func(any) { close(moved) }},
+						EnrollCommitInput{Import: "second", Rows: 1})
+				}
+				b.UpdateWorkflow(UpdateEnroll, "stages", answer{t: t, name: "enroll", complete: commit},
+					EnrollInput{Import: "second", Chunk: 1, Of: 1, Rows: testRows("wave-02", "ben")})
+				<-moved
+				return nil
+			}
+			b.after(4*time.Hour, func() {
+				if s := b.status(); s.Totals.Passwords != 3 || s.Totals.Verified != 3 || s.Waves[1].Totals.Mailboxes != 2 {
+					t.Errorf("totals %+v, waves %+v", s.Totals, s.Waves)
+				}
+				if n := b.world.Count("Notify announcement ben"); n != 1 {
+					t.Errorf("told %d times", n)
+				}
+				b.SignalWorkflow(SignalAbort, Order{By: "Grace"})
+			})
+			if err := b.run(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
 func TestSourceIsLookedIntoAgainAfterACorrection(t *testing.T) {
 	b := newBench(t)
 	rows := testRows("wave-01", "ada")

@@ -20,11 +20,13 @@ func (w *wave) ensureUsers(ctx workflow.Context, rows []*row) ([]outcome, error)
 	}
 	outcomes := make([]outcome, len(out.Outcomes))
 	for i, o := range out.Outcomes {
-		outcomes[i] = outcome{Outcome: o.Outcome, apply: func(r *row) {
+		learnt := func(r *row) {
 			if o.Done {
 				r.User = o.Result
 				r.Mailbox.Live = r.Mailbox.Live || o.Result.Live
 			}
+		}
+		outcomes[i] = outcome{Outcome: o.Outcome, apply: learnt, lasts: func(r *row) {
 			if o.Password != "" {
 				r.Password = o.Password
 			}

@@ -69,6 +69,8 @@ type lane struct {
 // outcome is what came of a row in a stage: done, a problem, or neither: then it is looked at again later.
 type outcome struct {
 	migration.Outcome
+	// lasts takes in what was done and can't be done again, whatever became of the row meanwhile.
+	lasts func(*row)
 	// apply takes in what else was learnt.
 	apply func(*row)
 }
@@ -159,8 +161,13 @@ func (w *wave) serve(ctx workflow.Context, l lane) {
 	}
 	versions := make([]int, len(rows))
 	for i, r := range rows {
-		versions[i] = r.Corrected
+		versions[i], r.inHand = r.Corrected, true
 	}
+	defer func() {
+		for _, r := range rows {
+			r.inHand = false
+		}
+	}()
 	outcomes, err := l.serve(w, ctx, rows)
 	if passing(err) {
 		w.postpone(l, rows, err)
@@ -177,15 +184,19 @@ func (w *wave) serve(ctx workflow.Context, l lane) {
 		}
 		return
 	}
-	for i, r := range rows {
+	for i, r := range rows[:min(len(rows), len(outcomes))] {
+		o := outcomes[i]
+		if o.lasts != nil {
+			o.lasts(r)
+		}
 		switch {
-		case i >= len(outcomes):
-		case l.stage == stageStart && outcomes[i].Done && r.out():
-			w.apply(r, outcomes[i]) // it runs, and must be told that it is left out
-		case r.State != migration.Running || r.Stage != l.stage:
-		case l.stage != stageStart && r.Corrected != versions[i]: // served with what isn't so any more
+		case l.stage == stageStart && o.Done && r.out():
+			w.apply(r, o) // it runs, and must be told that it is left out
+		case r.State != migration.Running || r.Stage != l.stage,
+			l.stage != stageStart && r.Corrected != versions[i]: // served with what isn't so any more
+			r.skipTold()
 		default:
-			w.apply(r, outcomes[i])
+			w.apply(r, o)
 		}
 	}
 }

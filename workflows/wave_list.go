@@ -287,6 +287,8 @@ func (w *wave) letGo(addresses []string, to string) {
 	}
 	w.record("", fmt.Sprintf("%d rows went to wave %s", len(rows), to))
 	w.beside(func(ctx workflow.Context) {
+		// What is under way for them goes with them: users are made and told once.
+		_ = workflow.Await(ctx, func() bool { return !slices.ContainsFunc(rows, func(r *row) bool { return r.inHand }) })
 		for window := range slices.Chunk(rows, movedWindow) {
 			if err := w.send(ctx, WaveID(w.scope.Tenant, w.scope.Launch, to), signalMoved, movedMessage{window}); err != nil {
 				w.record("", "wave "+to+" can't be reached: "+err.Error())

@@ -142,21 +142,33 @@ type row struct {
 	Lost bool `json:"lost,omitempty"`
 	// Archived: the wave itself wrote its account, because no mailbox did.
 	Archived bool `json:"archived,omitempty"`
+	// inHand says that a stage is working on it just now.
+	inHand bool
 }
 
 // pass moves the row on to the next stage that it needs.
 func (r *row) pass(now time.Time) {
-	switch r.Stage {
+	r.told(r.Stage)
+	r.Stage++
+	r.skipTold()
+	r.Since, r.After = now, time.Time{}
+}
+
+// told notes that a stage's notice was sent, or is not to be.
+func (r *row) told(s stage) {
+	switch s {
 	case stageAnnounce:
 		r.Announced = true
 	case stageRemind:
 		r.Reminded = true
 	}
-	r.Stage++
+}
+
+// skipTold moves the row over a notice that was sent already.
+func (r *row) skipTold() {
 	for r.Stage == stageAnnounce && r.Announced || r.Stage == stageRemind && r.Reminded {
 		r.Stage++
 	}
-	r.Since, r.After = now, time.Time{}
 }
 
 // started reports whether the row has a workflow of its own.

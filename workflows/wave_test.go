@@ -236,3 +236,53 @@ func TestWaveTellsOfADemandedPassOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// during has something happen once while an activity is under way.
+func (p *pier) during(name string, do func()) {
+	done := false
+	p.world.Refuse = func(activity, _ string) error {
+		if activity == name && !done {
+			done = true
+			do()
+		}
+		return nil
+	}
+}
+
+// What was done for a row while a list corrected it, or while it was left out, is done: a user's first password comes
+// once, and so does the announcement.
+func TestWhatIsDoneWhileARowChangesIsKept(t *testing.T) {
+	corrected := testRows("wave-01", "ada")
+	corrected[0].DisplayName = "Countess"
+	for _, activity := range []string{"EnsureUsers", "Notify announcement", "Notify reminder"} {
+		for name, change := range map[string]func(*pier){
+			"corrected": func(p *pier) {
+				p.SignalWorkflow(signalStage, stageMessage{Import: "second", Chunk: 1, Rows: corrected})
+				p.SignalWorkflow(signalImport, importMessage{Import: "second", Commit: true})
+			},
+			"left out and taken back": func(p *pier) {
+				p.SignalWorkflow(SignalExclude, RowOrder{Mailbox: "ada@contoso.com", By: "Grace"})
+				p.after(time.Hour, func() { p.SignalWorkflow(SignalRestart, RowOrder{Mailbox: "ada@contoso.com", By: "Grace"}) })
+			},
+		} {
+			t.Run(activity+", "+name, func(t *testing.T) {
+				p := newPier(t)
+				p.life(testRows("wave-01", "ada"))
+				p.during(activity, func() { change(p) })
+				p.after(150*time.Minute, func() {
+					if s := p.status(); s.Totals.Passwords != 1 || s.Totals.Verified != 1 {
+						t.Errorf("totals %+v", s.Totals)
+					}
+				})
+				if err := p.run(); err != nil {
+					t.Fatal(err)
+				}
+				for _, notice := range []string{"Notify announcement", "Notify reminder"} {
+					if n := p.world.Count(notice); n != 1 {
+						t.Errorf("%d of %s", n, notice)
+					}
+				}
+			})
+		}
+	}
+}

@@ -35,6 +35,8 @@ type World struct {
 	// Exits and Verdicts are how the next slices and verifications of a mailbox end, by address; then all is well.
 	Exits    map[string][]activities.CopyOutput
 	Verdicts map[string][]bool
+	// users are those that were made.
+	users []string
 	// Late is how many messages the next verifications of a mailbox find that came after the pass.
 	Late map[string][]int
 	// Arrivals are what the next deltas of a mailbox find.
@@ -121,8 +123,15 @@ func (w *World) each(name string, mailboxes []migration.Mailbox) ([]migration.Ou
 func (w *World) EnsureUsers(_ context.Context, in activities.EnsureUsersInput) (activities.EnsureUsersOutput, error) {
 	outcomes, err := w.each("EnsureUsers", in.Mailboxes)
 	var out activities.EnsureUsersOutput
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
 	for _, o := range outcomes {
-		out.Outcomes = append(out.Outcomes, activities.UserOutcome{Outcome: o, Result: migration.UserResult{Created: true}, Password: "sealed " + migration.Sealed(o.Address)})
+		user := activities.UserOutcome{Outcome: o}
+		if o.Done && !slices.Contains(w.users, o.Address) { // only a user that is created has a first password
+			w.users = append(w.users, o.Address)
+			user.Result.Created, user.Password = true, "sealed "+migration.Sealed(o.Address)
+		}
+		out.Outcomes = append(out.Outcomes, user)
 	}
 	return out, err
 }
