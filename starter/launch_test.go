@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -177,5 +179,20 @@ func TestLaunchAsksForAcknowledgement(t *testing.T) {
 	}
 	if len(k.come) == 0 {
 		t.Error("no connection was made when the warning was acknowledged")
+	}
+}
+
+func TestQuestionEndsByAnAnswerOrAnInterrupt(t *testing.T) {
+	for answer, want := range map[string]bool{"y\n": true, "Yes\n": true, "n\n": false, "\n": false, "": false, "yes please\n": false, "why\n": false} {
+		if err := saysYes(t.Context(), strings.NewReader(answer)); (err == nil) != want {
+			t.Errorf("%q: %v", answer, err)
+		}
+	}
+	nobody, end := io.Pipe()
+	defer end.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	if err := saysYes(ctx, nobody); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
 	}
 }

@@ -34,6 +34,8 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// The first interrupt has what is under way undone; a second one ends the command as it is.
+	context.AfterFunc(ctx, stop)
 	began := false
 	root := newRoot(&began)
 	err := root.ExecuteContext(ctx)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -153,11 +154,28 @@ func confirm(cmd *cobra.Command, yes bool, flag, question string) error {
 		return &operator.Error{Kind: operator.Invalid, Text: "not done without a confirmation", Hints: []string{"confirm it with --" + flag}}
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s [y/N] ", question)
-	var answer string
-	if _, err := fmt.Fscanln(in, &answer); err != nil || !strings.EqualFold(answer, "y") && !strings.EqualFold(answer, "yes") {
+	return saysYes(cmd.Context(), in)
+}
+
+// saysYes reads one line, and returns nil if it is a yes. An interrupt ends the wait for it.
+func saysYes(ctx context.Context, in io.Reader) error {
+	answered := make(chan string, 1)
+	go func() {
+		var answer string
+		if _, err := fmt.Fscanln(in, &answer); err != nil {
+			answer = "" // nothing, or more than a word, is no
+		}
+		answered <- answer
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case answer := <-answered:
+		if strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes") {
+			return nil
+		}
 		return &operator.Error{Kind: operator.Invalid, Text: "not done"}
 	}
-	return nil
 }
 
 // clock is how times are printed to people.

@@ -384,6 +384,85 @@ func TestRowMovesWithWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+// A starter that died between two chunks, or at its question, leaves a list behind. Another list takes its place, whole.
+func TestAnotherListTakesThePlaceOfOneThatIsStaged(t *testing.T) {
+	b := newBench(t)
+	many := func(prefix string) []migration.Mailbox {
+		names := make([]string, waveRows)
+		for i := range names {
+			names[i] = fmt.Sprint(prefix, i)
+		}
+		return testRows("wave-01", names...)
+	}
+	b.after(time.Second, func() { b.update(UpdateEnroll, "", EnrollInput{Import: "first", Chunk: 1, Of: 2, Rows: many("a")}) })
+	b.after(2*time.Second, func() { b.update(UpdateEnroll, "", EnrollInput{Import: "edited", Chunk: 1, Of: 2, Rows: many("b")}) })
+	b.after(3*time.Second, func() {
+		b.update(UpdateEnrollCommit, `nothing is staged of the import "first"; another list may have taken its place`, EnrollCommitInput{Import: "first", Rows: waveRows})
+	})
+	b.list(4*time.Second, "edited again", testRows("wave-01", "ada", "ben"))
+	waits := func(activity, what string) error {
+		if activity == "MailboxesAnswer" && what == "ben@contoso.com" {
+			return fake.Problem(fake.NotYet, "")
+		}
+		return nil
+	}
+	b.world.Refuse = waits
+	// A list that would move ben is staged and never committed.
+	b.after(time.Hour, func() {
+		b.update(UpdateEnroll, "", EnrollInput{Import: "moves", Chunk: 1, Of: 1, Rows: testRows("wave-02", "ben")})
+		b.world.Refuse = nil
+	})
+	b.after(2*time.Hour, func() {
+		if s := b.status(); s.Totals.Mailboxes != 2 || s.Totals.Verified != 1 {
+			t.Errorf("ben must stay where he is: %+v", s.Totals)
+		}
+		if doing := b.mailbox("wave-01", "ben@contoso.com").Doing; doing != heldWords {
+			t.Errorf("ben is said to be %q", doing)
+		}
+	})
+	b.list(3*time.Hour, "late", testRows("wave-02", "cleo"))
+	b.after(4*time.Hour, func() {
+		if s := b.status(); s.Totals.Mailboxes != 3 || s.Totals.Verified != 3 || s.Waves[0].Totals.Mailboxes != 2 {
+			t.Errorf("with the late list: %+v", s.Totals)
+		}
+		b.SignalWorkflow(SignalAbort, Order{By: "Grace"})
+	})
+	if err := b.run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mailbox is how a mailbox stands in its wave.
+func (b *bench) mailbox(wave, address string) MailboxStatus {
+	b.t.Helper()
+	value, err := b.QueryWorkflowByID(WaveID("contoso", "20261123-1", wave), QueryStatus)
+	var s WaveStatus
+	if err != nil || value.Get(&s) != nil {
+		b.t.Fatalf("wave %s: %v", wave, err)
+	}
+	i := slices.IndexFunc(s.Mailboxes, func(m MailboxStatus) bool { return m.Address == address })
+	if i < 0 {
+		b.t.Fatalf("%s is not in wave %s", address, wave)
+	}
+	return s.Mailboxes[i]
+}
+
+// In a backlog a wave may see the word that drops one list after the rows of the next, and both may move the same row.
+func TestRowStaysHeldForTheNextList(t *testing.T) {
+	w := wide(1, 200)
+	row := w.s.Rows[0]
+	w.s.Staged = []stageMessage{{Import: "first", Leaving: []string{row.Address}}, {Import: "second", Leaving: []string{row.Address}}}
+	row.Held = true
+	w.unstage("first", 0)
+	if !row.Held {
+		t.Error("the row may start though the second list moves it")
+	}
+	w.unstage("second", 0)
+	if row.Held {
+		t.Error("the row is held for no list")
+	}
+}
+
 func TestSourceIsLookedIntoAgainAfterACorrection(t *testing.T) {
 	b := newBench(t)
 	rows := testRows("wave-01", "ada")

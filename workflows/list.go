@@ -85,6 +85,7 @@ func (t *tenant) enroll(ctx workflow.Context, in EnrollInput) (EnrollResult, err
 	if i != nil && (i.Committed || slices.Contains(i.Chunks, in.Chunk)) {
 		return i.result(), nil
 	}
+	t.supersede(ctx, in.Import)
 	at := t.waveAt(in.Rows[0].Wave)
 	if err := t.startWave(ctx, t.s.Waves[at]); err != nil {
 		return EnrollResult{}, err
@@ -104,6 +105,24 @@ func (t *tenant) enroll(ctx workflow.Context, in EnrollInput) (EnrollResult, err
 	t.keep(i, in, parts)
 	t.touch()
 	return i.result(), nil
+}
+
+// supersede drops what is staged of other lists: whoever brought them died, or left them for this one. One that a wave
+// has taken in already is to be committed again.
+func (t *tenant) supersede(ctx workflow.Context, by string) {
+	for _, i := range slices.Clone(t.s.Imports) {
+		begun := slices.ContainsFunc(i.Waves, func(w importWave) bool { return w.Settled })
+		if i.ID != by && !i.Committed && !begun {
+			t.drop(ctx, i)
+			t.record("", fmt.Sprintf("a staged list of %d mailboxes was dropped: another takes its place", i.Rows))
+		}
+	}
+}
+
+// drop forgets a staged import. A wave that can't be told is gone, and holds nothing of it.
+func (t *tenant) drop(ctx workflow.Context, i *importState) {
+	_ = t.settleImport(ctx, i, false)
+	t.s.Imports = slices.DeleteFunc(t.s.Imports, func(have *importState) bool { return have == i })
 }
 
 // result is what is known of an import by now.
@@ -191,7 +210,6 @@ func (t *tenant) keep(i *importState, in EnrollInput, parts []part) {
 		t.keepSample(i, m)
 	}
 	i.bring(t.s.Waves[at].Name, coming, 0)
-	t.s.Waves[at].Staged += coming
 	for _, p := range parts[1:] {
 		i.bring(t.s.Waves[p.at].Name, 0, len(p.message.Leaving))
 	}
@@ -284,17 +302,14 @@ func (t *tenant) enrollDiscard(ctx workflow.Context, in EnrollCommitInput) (Enro
 	if err := t.mayDiscard(in); err != nil {
 		return EnrollResult{}, err
 	}
-	if err := t.settleImport(ctx, i, false); err != nil {
-		return EnrollResult{}, err
-	}
-	t.s.Imports = slices.DeleteFunc(t.s.Imports, func(have *importState) bool { return have == i })
+	t.drop(ctx, i)
 	if i.New+i.Corrected > 0 {
 		t.record("", fmt.Sprintf("a staged list of %d mailboxes was discarded", i.Rows))
 	}
 	return EnrollResult{}, nil
 }
 
-// settleImport tells the waves of an import what becomes of it.
+// settleImport tells the waves of an import what becomes of it. Its error is a wave that is to take rows in and can't be told.
 func (t *tenant) settleImport(ctx workflow.Context, i *importState, commit bool) error {
 	for n := range i.Waves {
 		part := &i.Waves[n]
@@ -302,11 +317,11 @@ func (t *tenant) settleImport(ctx workflow.Context, i *importState, commit bool)
 			continue
 		}
 		w := t.s.Waves[t.waveAt(part.Name)]
-		if err := t.send(ctx, t.waveID(w), signalImport, importMessage{Import: i.ID, Commit: commit}); err != nil {
+		err := t.send(ctx, t.waveID(w), signalImport, importMessage{Import: i.ID, Commit: commit})
+		if err != nil && commit {
 			return fmt.Errorf("wave %s cannot be reached: %w", w.Name, err)
 		}
 		part.Settled = true
-		w.Staged -= part.Rows
 		if commit {
 			w.Rows += part.Rows - part.Leave
 		}

@@ -27,7 +27,8 @@ func (t *tenant) mayEnroll(in EnrollInput) error {
 	if in.Import == "" || in.Of < 1 || in.Chunk < 1 || in.Chunk > in.Of {
 		return fmt.Errorf("chunk %d of %d of the import %q: chunks are numbered from 1, and the import needs a name", in.Chunk, in.Of, in.Import)
 	}
-	if i := t.imported(in.Import); i != nil {
+	i := t.imported(in.Import)
+	if i != nil {
 		switch {
 		case i.Committed, slices.Contains(i.Chunks, in.Chunk):
 			return nil // repeated: it changes nothing
@@ -38,7 +39,10 @@ func (t *tenant) mayEnroll(in EnrollInput) error {
 	if n := len(in.Rows); n < 1 || n > chunkRows {
 		return fmt.Errorf("a chunk has 1 to %d rows, not %d", chunkRows, n)
 	}
-	reasons := t.faults(in.Rows)
+	if i == nil {
+		i = &importState{}
+	}
+	reasons := t.faults(i, in.Rows)
 	return refusal(reasons, len(reasons))
 }
 
@@ -76,8 +80,9 @@ func (t *tenant) closedToNew() error {
 	return nil
 }
 
-// faults are what is wrong with rows of one chunk, as far as it can be seen without their waves.
-func (t *tenant) faults(rows []migration.Mailbox) []string {
+// faults are what is wrong with rows of one of an import's chunks, as far as it can be seen without their waves. Other
+// lists that are staged don't matter: this one takes their place.
+func (t *tenant) faults(i *importState, rows []migration.Mailbox) []string {
 	var reasons []string
 	refuse := func(m migration.Mailbox, why string, args ...any) {
 		reasons = append(reasons, m.Address+" "+fmt.Sprintf(why, args...))
@@ -99,13 +104,11 @@ func (t *tenant) faults(rows []migration.Mailbox) []string {
 		if data := encode(m); len(data) > rowLimit {
 			refuse(m, "is a row of %d bytes; at most %d can be taken", len(data), rowLimit)
 		}
-		if _, twice := seen.wave(m.Address); twice {
+		_, twice := seen.wave(m.Address)
+		if _, staged := i.Staged.wave(m.Address); twice || staged {
 			refuse(m, "is in the list twice")
 		}
 		seen.add(m.Address, 0)
-		if t.staged(m.Address) {
-			refuse(m, "is staged already, and that list isn't committed yet")
-		}
 		have, known := t.s.Ledger.wave(m.Address)
 		if err := t.closedToNew(); err != nil && (!known || have != at) {
 			refuse(m, "%s", err)
@@ -117,7 +120,7 @@ func (t *tenant) faults(rows []migration.Mailbox) []string {
 	switch {
 	case at < 0:
 		reasons = append(reasons, fmt.Sprintf("the plan has no wave %q", wave))
-	case t.s.Waves[at].Rows+t.s.Waves[at].Staged+coming > waveRows:
+	case t.s.Waves[at].Rows+i.coming(wave)+coming > waveRows:
 		reasons = append(reasons, fmt.Sprintf("wave %q would have more than %d mailboxes", wave, waveRows))
 	}
 	return reasons
@@ -128,12 +131,13 @@ func (t *tenant) waveAt(name string) int {
 	return slices.IndexFunc(t.s.Waves, func(w *tenantWave) bool { return w.Name == name })
 }
 
-// staged reports whether a list that isn't committed brings the address to a wave.
-func (t *tenant) staged(address string) bool {
-	return slices.ContainsFunc(t.s.Imports, func(i *importState) bool {
-		_, staged := i.Staged.wave(address)
-		return staged
-	})
+// coming is how many rows the import's staged chunks bring to a wave.
+func (i *importState) coming(wave string) int {
+	at := slices.IndexFunc(i.Waves, func(w importWave) bool { return w.Name == wave })
+	if at < 0 {
+		return 0
+	}
+	return i.Waves[at].Rows
 }
 
 // mayCommit refuses to commit what isn't wholly staged.
@@ -141,13 +145,13 @@ func (t *tenant) mayCommit(in EnrollCommitInput) error {
 	i := t.imported(in.Import)
 	switch {
 	case i == nil:
-		return fmt.Errorf("nothing is staged of the import %q", in.Import)
+		return fmt.Errorf("nothing is staged of the import %q; another list may have taken its place: launch again", in.Import)
 	case i.Rows != in.Rows:
-		return fmt.Errorf("%d rows of the import are staged, not %d", i.Rows, in.Rows)
+		return fmt.Errorf("%d rows of the import are staged, not %d: launch again", i.Rows, in.Rows)
 	case i.Committed:
 		return nil
 	case len(i.Chunks) != i.Of:
-		return fmt.Errorf("%d of the import's %d chunks are staged", len(i.Chunks), i.Of)
+		return fmt.Errorf("%d of the import's %d chunks are staged: launch again", len(i.Chunks), i.Of)
 	}
 	if err := t.closedToNew(); err != nil && i.New > 0 {
 		return fmt.Errorf("a new mailbox %w", err)

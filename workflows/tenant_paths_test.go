@@ -350,7 +350,6 @@ func TestEnrolment(t *testing.T) {
 		b.update(UpdateEnrollCommit, "nothing is staged", EnrollCommitInput{Import: "other", Rows: 2})
 		b.update(UpdateEnroll, "4 rows are refused", EnrollInput{Import: "list", Chunk: 2, Of: 2, Rows: bad})
 		b.update(UpdateEnroll, "2 chunks, not 3", EnrollInput{Import: "list", Chunk: 3, Of: 3, Rows: second})
-		b.update(UpdateEnroll, "is staged already", EnrollInput{Import: "other", Chunk: 1, Of: 1, Rows: first})
 	})
 	b.after(3*time.Second, func() {
 		b.update(UpdateEnrollDiscard, "", EnrollCommitInput{Import: "list"})

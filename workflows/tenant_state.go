@@ -85,10 +85,9 @@ type importState struct {
 // tenantWave is a wave as its tenant sees it.
 type tenantWave struct {
 	Name string `json:"name"`
-	// Started says that its workflow has confirmed the start; Rows are those committed, Staged those that aren't yet.
+	// Started says that its workflow has confirmed the start; Rows are those committed.
 	Started bool `json:"started,omitempty"`
 	Rows    int  `json:"rows,omitempty"`
-	Staged  int  `json:"staged,omitempty"`
 	Begun   bool `json:"begun,omitempty"`
 	// Held is how many first copies of each source it may be making, whatever it was told since.
 	Held []share    `json:"held,omitempty"`

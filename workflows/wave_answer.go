@@ -32,6 +32,9 @@ func (w *wave) mailbox(r *row) MailboxStatus {
 	if !r.started() && r.State == migration.Running && w.idle() {
 		m.State = migration.Pending
 	}
+	if r.Held {
+		m.Doing = heldWords
+	}
 	if r.started() {
 		m.Passes, m.LastPass, m.Account, m.RefusalCount = r.Report.Passes, r.Report.LastPass, r.Report.Account, r.Report.RefusalCount
 		m.Verification.Verified, m.AddOnly, m.Retrying = r.Report.Verified, r.Report.AddOnly, r.Report.Retrying

@@ -60,6 +60,9 @@ type judgement struct{ What, Fault string }
 
 const newRow = "new"
 
+// heldWords are said of a row that a list moves and that neither wave may serve until the list is taken in.
+const heldWords = "held by a list that moves it to another wave; launch that list again, or another in its place"
+
 // judge says what a row of a list would change.
 func (w *wave) judge(m migration.Mailbox) judgement {
 	r := w.find(m.Address)
@@ -196,17 +199,19 @@ func (w *wave) beside(act func(workflow.Context)) {
 
 // unstage drops the staged rows of an import, or of one of its chunks.
 func (w *wave) unstage(list string, chunk int) {
+	var dropped []string
 	w.s.Staged = slices.DeleteFunc(w.s.Staged, func(have stageMessage) bool {
 		if have.Import != list || chunk != 0 && have.Chunk != chunk {
 			return false
 		}
-		for _, address := range have.Leaving {
-			if r := w.find(address); r != nil {
-				r.Held = false
-			}
-		}
+		dropped = append(dropped, have.Leaving...)
 		return true
 	})
+	for _, address := range dropped {
+		if r := w.find(address); r != nil {
+			r.Held = slices.ContainsFunc(w.s.Staged, func(m stageMessage) bool { return slices.Contains(m.Leaving, address) })
+		}
+	}
 }
 
 // settleImport makes the staged rows of an import real, or drops them.

@@ -18,8 +18,8 @@ type Change struct {
 	Named []workflows.RowChange
 }
 
-// amend hands a later list to a tenant that has its first one. What it would change is known when it is staged; then it is
-// asked, and the list is committed or discarded.
+// amend hands a list to a tenant that runs already. What a later one would change is known when it is staged; then it is
+// asked, and the list is committed or discarded. A first one that was cut short goes on, or this one takes its place.
 //
 // Each list that is taken in has a name of its own, so that the same rows can come again: a password alone makes no other
 // list, since it can't be told from the one before.
@@ -27,6 +27,9 @@ func (o *Operator) amend(ctx context.Context, l list, launched Launched, ask fun
 	var status workflows.Status
 	if err := o.explainQuery(ctx, l.tenant, &status); err != nil {
 		return launched, explainEnroll(l.tenant, err)
+	}
+	if status.Lists == 0 {
+		return launched, o.enroll(ctx, l)
 	}
 	l.name = fmt.Sprintf("%s-%d", l.name, status.Lists)
 	result, err := o.stage(ctx, l)

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -69,6 +70,25 @@ func TestLaterListIsShownAndTakenInOrDiscarded(t *testing.T) {
 				t.Errorf("launched %+v", launched)
 			}
 		})
+	}
+}
+
+// Whoever is interrupted at the question leaves nothing staged, by which rows that it moves would be held.
+func TestInterruptedAtTheQuestionTheListIsDiscarded(t *testing.T) {
+	f := newFake()
+	launchedBefore(t, f, isRunning, true)
+	f.answers["contoso"] = workflows.Status{Lists: 3}
+	f.update = func(client.UpdateWorkflowOptions) (any, error) {
+		return workflows.EnrollResult{Staged: 3, New: 1, Unchanged: 2}, nil
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	plan, rows := contoso("mfbox1:a:second")
+	_, err := operatorOf(f).LaunchAsking(ctx, plan, rows, func(Change) error {
+		interrupt()
+		return ctx.Err()
+	})
+	if want := []string{"enroll 1/2 -3", "enroll 2/2 -3", "enroll-discard 0 -3"}; !slices.Equal(f.given(), want) {
+		t.Errorf("sent %q, want %q; error %v", f.given(), want, err)
 	}
 }
 

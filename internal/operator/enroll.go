@@ -105,8 +105,9 @@ func (o *Operator) commit(ctx context.Context, l list) error {
 	return explainEnroll(l.tenant, o.update(ctx, enrollTimeout, l.tenant, workflows.UpdateEnrollCommit, in, nil))
 }
 
-// discard drops what is staged of a list.
+// discard drops what is staged of a list, also for someone who was interrupted.
 func (o *Operator) discard(ctx context.Context, tenant, name string) error {
+	ctx = context.WithoutCancel(ctx)
 	return explainEnroll(tenant, o.update(ctx, enrollTimeout, tenant, workflows.UpdateEnrollDiscard, workflows.EnrollCommitInput{Import: name}, nil))
 }
 

@@ -111,7 +111,10 @@ func (f *fake) QueryWorkflow(_ context.Context, id, _, kind string, args ...any)
 	return client.NewValue(payloads), err
 }
 
-func (f *fake) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+func (f *fake) UpdateWorkflow(ctx context.Context, o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	f.updates = append(f.updates, o)
 	if !f.workers {
 		return nil, client.NewWorkflowUpdateServiceTimeoutOrCanceledError(context.DeadlineExceeded)

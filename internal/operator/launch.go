@@ -36,7 +36,7 @@ type Launched struct {
 }
 
 // Launch starts the tenant's migration and hands it its mailboxes. It may die anywhere: called again with the same
-// plan and the same rows it goes on. To a migration that runs already the list adds what is new and corrects what is
+// plan and the same rows it goes on; other rows take the place of those that weren't wholly taken in. To a migration that runs already the list adds what is new and corrects what is
 // otherwise; it removes nothing, and what it repeats changes nothing. A tenant that runs with another plan is refused
 // with an error of kind Running that says what runs. A tenant whose last migration has ended gets a new launch, with a
 // number of its own.
@@ -55,7 +55,8 @@ func (o *Operator) LaunchAsking(ctx context.Context, plan migration.Plan, rows [
 		return Launched{}, err
 	}
 	rec := record{Organisation: plan.Organisation, Rows: len(rows), Archive: plan.Archive}
-	if rec.Import, err = Import(rows); err != nil {
+	name, err := Import(rows)
+	if err != nil {
 		return Launched{}, err
 	}
 	if rec.Plan, err = digest(plan); err != nil {
@@ -66,14 +67,8 @@ func (o *Operator) LaunchAsking(ctx context.Context, plan migration.Plan, rows [
 		return Launched{}, err
 	}
 	launched := Launched{Tenant: plan.Tenant, Launch: e.record.Launch, RunID: e.runID, Mailboxes: len(rows), Continued: continued}
-	list := list{plan.Tenant, rec.Import, batches, len(rows)}
-	switch {
-	case !continued || !e.enrolled() && e.record.Import == rec.Import:
-		return launched, o.enroll(ctx, list)
-	case !e.enrolled(): // another list was cut short, and this one takes its place
-		if err := o.discard(ctx, plan.Tenant, e.record.Import); err != nil {
-			return launched, err
-		}
+	list := list{plan.Tenant, name, batches, len(rows)}
+	if !continued {
 		return launched, o.enroll(ctx, list)
 	}
 	return o.amend(ctx, list, launched, ask)

@@ -76,7 +76,6 @@ func launchedBefore(t *testing.T, f *fake, state enumspb.WorkflowExecutionStatus
 	t.Helper()
 	plan, rows := contoso("mfbox1:a:first")
 	rec := record{Launch: "20261123-4", Started: began, Organisation: "Contoso Ltd", Rows: len(rows)}
-	rec.Import, _ = Import(rows)
 	rec.Plan, _ = digest(plan)
 	memo := workflows.Memo{State: migration.Running, Step: migration.StepMigrate, States: make([]migration.State, 11)}
 	if enrolled {
@@ -94,6 +93,7 @@ func TestLaunchAgain(t *testing.T) {
 		enrolled bool
 		change   func(*migration.Plan, *[]migration.Mailbox)
 		want     Launched
+		lists    int
 		updates  int
 		refused  string
 	}{
@@ -102,7 +102,7 @@ func TestLaunchAgain(t *testing.T) {
 			want: Launched{Tenant: "contoso", Launch: "20261123-4", RunID: "run-of-contoso", Mailboxes: 3, Continued: true},
 		},
 		{
-			name: "complete", state: isRunning, enrolled: true, updates: 3,
+			name: "complete", state: isRunning, enrolled: true, lists: 1, updates: 3,
 			want: Launched{Tenant: "contoso", Launch: "20261123-4", RunID: "run-of-contoso", Mailboxes: 3, Continued: true, Unchanged: true, Same: 3},
 		},
 		{
@@ -111,14 +111,18 @@ func TestLaunchAgain(t *testing.T) {
 		},
 		{name: "another plan", state: isRunning, change: otherPlan, refused: "with another plan: launch 20261123-4 of Contoso Ltd, 3 mailboxes, started 2026-11-23 09:00 UTC, at step 7 (Migrate and verify)"},
 		{
-			name: "another list, the first was cut short", state: isRunning, change: otherRows, updates: 4, // it is discarded first
+			name: "another list, the first was cut short", state: isRunning, change: otherRows, updates: 3,
 			want: Launched{Tenant: "contoso", Launch: "20261123-4", RunID: "run-of-contoso", Mailboxes: 2, Continued: true},
+		},
+		{
+			name: "another list, the first was taken in a moment ago", state: isRunning, change: otherRows, lists: 1, updates: 3,
+			want: Launched{Tenant: "contoso", Launch: "20261123-4", RunID: "run-of-contoso", Mailboxes: 2, Continued: true, Unchanged: true, Same: 3},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFake()
 			f.update = unchanged
-			f.answers["contoso"] = workflows.Status{Lists: 1}
+			f.answers["contoso"] = workflows.Status{Lists: test.lists}
 			launchedBefore(t, f, test.state, test.enrolled)
 			// The same files, read again, give other sealed secrets.
 			plan, rows := contoso("mfbox1:a:second")

@@ -11,7 +11,6 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
-	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/mailferry/mailferry/workflows"
 )
 
@@ -24,8 +23,7 @@ type record struct {
 	// Started is when it was launched; the run that goes on may have begun later.
 	Started      time.Time `json:"started"`
 	Organisation string    `json:"organisation"`
-	// Import and Plan tell the same list and the same plan from others; neither is made from a secret.
-	Import  string `json:"import"`
+	// Plan tells the same plan from others; it isn't made from a secret.
 	Plan    string `json:"plan"`
 	Rows    int    `json:"rows"`
 	Archive string `json:"archive,omitempty"`
@@ -43,12 +41,6 @@ type execution struct {
 }
 
 func (e execution) running() bool { return e.state == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING }
-
-// enrolled reports whether the tenant's list of mailboxes was committed.
-func (e execution) enrolled() bool {
-	i := int(migration.StepList) - 1
-	return len(e.memo.States) > i && e.memo.States[i] == migration.Done
-}
 
 // find describes the tenant's latest run. The error is of kind UnknownTenant where there never was one.
 func (o *Operator) find(ctx context.Context, tenant string) (execution, error) {
