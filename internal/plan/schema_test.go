@@ -8,10 +8,13 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -64,7 +67,9 @@ type builder struct {
 	comments map[string]string
 	// required and given are paths without list numbers: what is missed in an empty plan, and what the smallest plan says.
 	required, given []string
-	defaults        migration.Plan
+	// ranges are the least and the most that numbers may be, by path without list numbers.
+	ranges   map[string][2]int
+	defaults migration.Plan
 }
 
 func newBuilder(t *testing.T) *builder {
@@ -80,13 +85,82 @@ func newBuilder(t *testing.T) *builder {
 	if b.defaults, err = decode("plan.yaml", []byte(smallest), seal); err != nil {
 		t.Fatal(err)
 	}
-	_, err = decode("plan.yaml", []byte("endpoints: [{}]\nwaves: [{}]\nrouting: {relay: {}}\n"), seal)
+	for _, text := range []string{"{}", "endpoints: [{}]\nwaves: [{}]\nrouting: {relay: {}}"} {
+		_, err = decode("plan.yaml", []byte(text), seal)
+		for _, fault := range err.(Faults) {
+			if path := pathPattern(fault.Field); fault.Text == "is missing" && !slices.Contains(conditional, path) {
+				b.required = append(b.required, path)
+			}
+		}
+	}
+	_, err = decode("plan.yaml", []byte(allZero), seal)
+	b.ranges = map[string][2]int{}
 	for _, fault := range err.(Faults) {
-		if fault.Text == "is missing" {
-			b.required = append(b.required, pathPattern(fault.Field))
+		if found := notBetween.FindStringSubmatch(fault.Text); found != nil {
+			low, _ := strconv.Atoi(found[1])
+			high, _ := strconv.Atoi(found[2])
+			b.ranges[pathPattern(fault.Field)] = [2]int{low, high}
 		}
 	}
 	return b
+}
+
+// allZero has a nought for every number that has a least value.
+const allZero = `endpoints: [{port: 0, mailboxesAtOnce: 0}]
+target: {port: 0}
+dns: {ttl: 0}
+notices: {before: {port: 0}, after: {port: 0}, perMinute: 0}
+copy: {connections: 0, sliceMessages: 0}
+routing: {relay: {port: 0}}
+`
+
+var notBetween = regexp.MustCompile(`not from (\d+) to (\d+)$`)
+
+// What is needed only beside something else, and how a schema says so. That the code sees it alike is tested with the
+// plans that it refuses.
+var (
+	conditional = []string{"microsoft.secret", "routing.probeFrom"}
+	rules       = map[string]map[string]any{
+		"microsoft":      {"oneOf": []any{needs("secret"), needs("certificate")}},
+		"routing":        together("relay", "probeFrom"),
+		"endpoints[]":    where("auth", []string{"master", "proxy"}, needs("masterUser", "masterPassword"), without("masterUser", "masterPassword", "loginFormat")),
+		"dns":            where("mode", []string{"rfc2136"}, needs("server", "tsigName", "tsigSecret"), without("server", "tsigName", "tsigAlgorithm", "tsigSecret")),
+		"notices.before": bothOrNone("user", "password"),
+		"notices.after":  bothOrNone("user", "password"),
+		"routing.relay":  bothOrNone("user", "password"),
+	}
+	patterns = map[string]string{
+		"tenant": tenantName.String(), "endpoints[].name": plainName.String(), "waves[].name": plainName.String(),
+		"microsoft.clientId": guid.String(), "users.usageLocation": "^[A-Z]{2}$", "archive": "^file:///",
+		"notices.from": somewhere, "notices.replyTo": somewhere, "routing.probeFrom": somewhere,
+		"microsoft.login": "^https://", "microsoft.graph": "^https://", "microsoft.scope": "^https://",
+	}
+)
+
+// somewhere is an address as far as an editor need know.
+const somewhere = "^[^@]+@[^@]+$"
+
+func needs(keys ...string) map[string]any { return map[string]any{"required": keys} }
+
+func without(keys ...string) map[string]any {
+	properties := map[string]any{}
+	for _, key := range keys {
+		properties[key] = false
+	}
+	return map[string]any{"properties": properties}
+}
+
+func where(key string, is []string, then, otherwise map[string]any) map[string]any {
+	condition := map[string]any{"properties": map[string]any{key: map[string]any{"enum": is}}, "required": []string{key}}
+	return map[string]any{"if": condition, "then": then, "else": otherwise}
+}
+
+func together(key string, needed ...string) map[string]any {
+	return map[string]any{"dependentRequired": map[string]any{key: needed}}
+}
+
+func bothOrNone(a, b string) map[string]any {
+	return map[string]any{"dependentRequired": map[string]any{a: []string{b}, b: []string{a}}}
 }
 
 // comments are the doc comments of the vocabulary's fields. A comment that speaks of several fields stands at the first.
@@ -145,8 +219,9 @@ func (b *builder) object(of reflect.Type, path string, value reflect.Value) map[
 	schema := map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
 	if len(required) > 0 {
 		slices.Sort(required)
-		schema["required"] = required
+		schema["required"] = slices.Compact(required)
 	}
+	maps.Copy(schema, rules[path])
 	return schema
 }
 
@@ -191,6 +266,9 @@ func (b *builder) value(of reflect.Type, path string, value reflect.Value) map[s
 			element = value.Index(0)
 		}
 		schema["type"], schema["items"] = "array", b.value(of.Elem(), path+"[]", element)
+		if slices.Contains(b.required, path) {
+			schema["minItems"] = 1
+		}
 	case of.Kind() == reflect.String:
 		schema["type"] = "string"
 	case of.Kind() == reflect.Bool:
@@ -200,6 +278,12 @@ func (b *builder) value(of reflect.Type, path string, value reflect.Value) map[s
 	}
 	if words := enums[path]; words != nil {
 		schema["enum"] = words
+	}
+	if pattern := patterns[path]; pattern != "" {
+		schema["pattern"] = pattern
+	}
+	if r, ok := b.ranges[path]; ok {
+		schema["minimum"], schema["maximum"] = r[0], r[1]
 	}
 	if of.Kind() != reflect.Slice || of.Elem().Kind() == reflect.String {
 		if !value.IsZero() && !slices.Contains(b.given, path) && !strings.HasSuffix(path, "[]") {
@@ -233,6 +317,9 @@ func TestEveryKeyIsExplained(t *testing.T) {
 		}
 	}
 	walk(reflect.TypeFor[document]())
+	if len(b.ranges) != 10 {
+		t.Errorf("the numbers that have bounds are %v", b.ranges)
+	}
 	if len(b.required) < 10 || !slices.Contains(b.required, "endpoints[].host") {
 		t.Errorf("the keys that are required are %q", fmt.Sprint(b.required))
 	}
