@@ -447,6 +447,46 @@ func (b *bench) mailbox(wave, address string) MailboxStatus {
 	return s.Mailboxes[i]
 }
 
+// Two mailboxes never have the same mail, though each comes in a list of its own.
+func TestSourceAccountIsTakenOnceInAllLists(t *testing.T) {
+	b := newBench(t)
+	rows := testRows("wave-01", "ada", "ben")
+	b.enroll(rows, testRows("wave-02", "cleo"))
+	b.world.Refuse = func(activity, _ string) error {
+		if activity == "MailboxesAnswer" {
+			return fake.Problem(fake.NotYet, "")
+		}
+		return nil
+	}
+	with := func(m migration.Mailbox, user, root string) []migration.Mailbox {
+		m.User, m.UserRoot = user, root
+		return []migration.Mailbox{m}
+	}
+	zoe := testRows("wave-02", "zoe")[0]
+	refuse := func(at time.Duration, want string, rows []migration.Mailbox) {
+		b.after(at, func() { b.update(UpdateEnroll, want, EnrollInput{Import: "x", Chunk: 1, Of: 1, Rows: rows}) })
+	}
+	const taken = "has the source account of another mailbox, in wave wave-01"
+	refuse(time.Hour, "zoe@contoso.com "+taken, with(zoe, "ADA", ""))
+	refuse(time.Hour, "zoe@contoso.com "+taken, with(zoe, "ada", "/users/zoe"))
+	refuse(time.Hour, "ada@contoso.com "+taken, with(rows[0], "ben", ""))
+	refuse(time.Hour, "must have its address in lower case", with(migration.Mailbox{Address: "Tim@contoso.com", Endpoint: "old", Wave: "wave-01"}, "tim", ""))
+	refuse(time.Hour, "and a name to sign in with", with(zoe, "", ""))
+	b.staged(time.Hour+time.Minute, EnrollResult{Unchanged: 2}, rows...)
+	crossed := append(with(rows[0], "ben", ""), with(rows[1], "ada", "")...)
+	b.staged(time.Hour+2*time.Minute, EnrollResult{Corrected: 2}, crossed...)
+	b.list(time.Hour+3*time.Minute, "crossed", crossed)
+	b.staged(time.Hour+4*time.Minute, EnrollResult{Unchanged: 2}, crossed...)
+	// One that is left out has no account.
+	b.after(2*time.Hour, func() { b.SignalWorkflow(SignalExclude, RowOrder{Mailbox: "ben@contoso.com", By: "Grace"}) })
+	b.staged(3*time.Hour, EnrollResult{New: 1}, with(zoe, "ada", "")...)
+	refuse(3*time.Hour+time.Minute, "zoe@contoso.com "+taken, with(zoe, "ben", ""))
+	b.after(4*time.Hour, func() { b.SignalWorkflow(SignalAbort, Order{By: "Grace"}) })
+	if err := b.run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // In a backlog a wave may see the word that drops one list after the rows of the next, and both may move the same row.
 func TestRowStaysHeldForTheNextList(t *testing.T) {
 	w := wide(1, 200)

@@ -203,9 +203,12 @@ func (t *tenant) keep(i *importState, in EnrollInput, parts []part) {
 	at := parts[0].at
 	coming := 0
 	for _, m := range in.Rows {
-		if from, known := t.s.Ledger.wave(m.Address); !known || from != at {
+		from, known := t.s.Ledger.wave(m.Address)
+		if !known || from != at {
 			coming++
-			i.Staged.add(m.Address, at)
+		}
+		if !known || from != at || !t.s.Ledger.has(hash(m.Address), accountOf(m)) {
+			i.Staged.add(m, at)
 		}
 		t.keepSample(i, m)
 	}
@@ -284,7 +287,7 @@ func (t *tenant) enrollCommit(ctx workflow.Context, in EnrollCommitInput) (Enrol
 	result := i.result()
 	*i = importState{ID: i.ID, Of: i.Of, Rows: i.Rows, listing: i.listing, Committed: true}
 	i.Changes = nil
-	t.set(migration.StepList, migration.Done, fmt.Sprintf("%d mailboxes", len(t.s.Ledger)/ledgerEntry))
+	t.set(migration.StepList, migration.Done, fmt.Sprintf("%d mailboxes", t.s.Ledger.len()))
 	t.record("", fmt.Sprintf("a list of %d mailboxes was taken in: %d are new, %d corrected, %d as they were", i.Rows, i.New, i.Corrected, i.Unchanged))
 	return result, nil
 }

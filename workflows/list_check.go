@@ -95,6 +95,9 @@ func (t *tenant) faults(i *importState, rows []migration.Mailbox) []string {
 		if m.Wave != wave {
 			refuse(m, "is in wave %q, and the chunk's first row is in %q; a chunk is for one wave", m.Wave, wave)
 		}
+		if m.Address != strings.ToLower(m.Address) || m.User == "" {
+			refuse(m, "must have its address in lower case and a name to sign in with")
+		}
 		if !slices.Contains(t.in.Plan.Domains, m.Domain()) {
 			refuse(m, "is in none of the plan's domains")
 		}
@@ -108,7 +111,7 @@ func (t *tenant) faults(i *importState, rows []migration.Mailbox) []string {
 		if _, staged := i.Staged.wave(m.Address); twice || staged {
 			refuse(m, "is in the list twice")
 		}
-		seen.add(m.Address, 0)
+		seen.add(m, 0)
 		have, known := t.s.Ledger.wave(m.Address)
 		if err := t.closedToNew(); err != nil && (!known || have != at) {
 			refuse(m, "%s", err)
@@ -117,6 +120,7 @@ func (t *tenant) faults(i *importState, rows []migration.Mailbox) []string {
 			coming++
 		}
 	}
+	reasons = append(reasons, t.takenAccounts(i, rows)...)
 	switch {
 	case at < 0:
 		reasons = append(reasons, fmt.Sprintf("the plan has no wave %q", wave))

@@ -13,23 +13,28 @@ import (
 )
 
 func TestLedger(t *testing.T) {
+	of := func(user, account string) migration.Mailbox {
+		return migration.Mailbox{Address: user + "@contoso.com", Endpoint: "old", User: account}
+	}
 	var l, more ledger
 	for i := range 2000 {
-		l.add(fmt.Sprintf("user%d@contoso.com", i), i%300)
+		user := fmt.Sprint("user", i)
+		l.add(of(user, user), i%300)
 	}
-	more.add("user7@contoso.com", 9)
-	more.add("new@contoso.com", 299)
+	more.add(of("user7", "other"), 9)
+	more.add(of("new", "new"), 299)
 	l.take(more)
-	l.add("user1@contoso.com", 5) // known already: its wave stays
-	if n := len(l) / ledgerEntry; n != 2001 {
+	l.add(of("user1", "user1"), 5) // known already: its wave stays
+	if n := l.len(); n != 2001 {
 		t.Errorf("%d entries", n)
 	}
 	for i := range 2000 {
-		want := i % 300
-		if i == 7 { // the other ledger moves it
-			want = 9
+		want, account := i%300, fmt.Sprint("USER", i) // which is the same account
+		if i == 7 {                                   // the other ledger moves it, and gives it another
+			want, account = 9, "other"
 		}
-		if wave, known := l.wave(fmt.Sprintf("user%d@contoso.com", i)); !known || wave != want {
+		m := of(fmt.Sprint("user", i), account)
+		if wave, known := l.wave(m.Address); !known || wave != want || !l.has(hash(m.Address), accountOf(m)) {
 			t.Fatalf("user%d: wave %d, %v", i, wave, known)
 		}
 	}
@@ -38,6 +43,35 @@ func TestLedger(t *testing.T) {
 	}
 	if _, known := l.wave("nobody@contoso.com"); known {
 		t.Error("nobody is known")
+	}
+}
+
+// What the largest tenant goes on with stays below what the server takes.
+func TestLargestTenantFits(t *testing.T) {
+	const mailboxes, waves = 50_000, 100
+	s := TenantState{Ledger: make(ledger, mailboxes*ledgerEntry)}
+	words := strings.Repeat("w", 300)
+	for n := range waves {
+		w := &tenantWave{Name: fmt.Sprint("wave-", n), Rows: waveRows}
+		w.Report.Status = WaveStatus{Name: w.Name, ID: WaveID("contoso", "20261123-1", w.Name), Steps: make([]StepStatus, len(waveSteps))}
+		for i := range w.Report.Status.Steps {
+			w.Report.Status.Steps[i] = StepStatus{Name: "credentials", Title: "Migrate and verify", Text: "400 of 500, 20 wait for a person"}
+		}
+		for range namedWaiting {
+			w.Report.Status.Waiting = append(w.Report.Status.Waiting, Waiting{Mailbox: words[:60], Problem: migration.Problem{Kind: "sign-in-refused", Text: words, Remedy: words}})
+		}
+		w.Report.Counts = make([]stepCount, len(waveSteps))
+		s.Waves = append(s.Waves, w)
+	}
+	for range maxAudit {
+		s.Audit = addAudit(s.Audit, "contoso", migration.AuditEntry{By: words[:maxBy], What: words})
+	}
+	tenant := &tenant{in: TenantInput{Plan: testPlan()}, s: s}
+	tenant.in.Plan.Target.CA = strings.Repeat("c", 256<<10) // which the plan's checks allow in all
+	tenant.trim()
+	tenant.in.Carried = &tenant.s
+	if size := len(encode(tenant.in)); size > payloadLimit*90/100 {
+		t.Errorf("a new run begins with %d bytes", size)
 	}
 }
 

@@ -339,7 +339,7 @@ func TestChildThatEndedWithoutReport(t *testing.T) {
 func TestEnrolment(t *testing.T) {
 	b := newBench(t)
 	first, second := testRows("wave-01", "ada", "ben"), testRows("wave-02", "cleo")
-	bad := append(testRows("wave-01", "ada", "zoe"), migration.Mailbox{Address: "x@else.example", Endpoint: "none", Wave: "wave-09"})
+	bad := append(testRows("wave-01", "ada", "zoe"), migration.Mailbox{Address: "x@else.example", User: "x", Endpoint: "none", Wave: "wave-09"})
 	b.after(time.Second, func() {
 		b.update(UpdateEnroll, "", EnrollInput{Import: "list", Chunk: 1, Of: 2, Rows: first})
 	})

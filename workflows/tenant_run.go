@@ -304,7 +304,14 @@ const carriedWaiting = 300
 
 // trim keeps what a new run begins with small.
 func (t *tenant) trim() {
-	each := max(1, carriedWaiting/max(1, len(t.s.Waves)))
+	t.nameWaiting(max(1, carriedWaiting/max(1, len(t.s.Waves))))
+	if len(encode(t.s))+len(encode(t.in.Plan)) > carriedLimit {
+		t.nameWaiting(0)
+	}
+}
+
+// nameWaiting keeps at most so many of those that wait in each wave.
+func (t *tenant) nameWaiting(each int) {
 	for _, w := range t.s.Waves {
 		if waiting := w.Report.Status.Waiting; len(waiting) > each {
 			w.Report.Status.Waiting = waiting[:each]

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"slices"
 	"time"
 
 	"github.com/mailferry/mailferry/activities"
@@ -75,7 +74,7 @@ type importState struct {
 	Chunks []int  `json:"chunks,omitempty"`
 	Rows   int    `json:"rows"`
 	listing
-	// Staged are the addresses that are new to their wave, until the import is committed.
+	// Staged are the rows that are new to their wave or have another source account, until the import is committed.
 	Staged    ledger              `json:"staged,omitempty"`
 	Waves     []importWave        `json:"waves,omitempty"`
 	Samples   []migration.Mailbox `json:"samples,omitempty"`
@@ -125,77 +124,4 @@ type tenantDomain struct {
 	Left     string `json:"left,omitempty"`
 	// Raised says that the MX has its lasting TTL.
 	Raised bool `json:"raised,omitempty"`
-}
-
-// ledger is a set of addresses, as sorted 64-bit hashes of eight bytes each (FNV-1a), each with the two bytes of its
-// wave's place.
-type ledger []byte
-
-const ledgerEntry = 10
-
-// hash is the entry's key of an address.
-func hash(address string) uint64 {
-	const offset, prime = 14695981039346656037, 1099511628211
-	h := uint64(offset)
-	for i := range len(address) {
-		h = (h ^ uint64(address[i])) * prime
-	}
-	return h
-}
-
-func (l ledger) key(i int) uint64 {
-	var k uint64
-	for _, b := range l[i*ledgerEntry : i*ledgerEntry+8] {
-		k = k<<8 | uint64(b)
-	}
-	return k
-}
-
-// search is the place of the key, or where it would be.
-func (l ledger) search(k uint64) (int, bool) {
-	low, high := 0, len(l)/ledgerEntry
-	for low < high {
-		if middle := (low + high) / 2; l.key(middle) < k {
-			low = middle + 1
-		} else {
-			high = middle
-		}
-	}
-	return low, low < len(l)/ledgerEntry && l.key(low) == k
-}
-
-// wave is the place of the address's wave.
-func (l ledger) wave(address string) (int, bool) {
-	i, found := l.search(hash(address))
-	if !found {
-		return 0, false
-	}
-	return int(l[i*ledgerEntry+8])<<8 | int(l[i*ledgerEntry+9]), true
-}
-
-// add puts an address in.
-func (l *ledger) add(address string, wave int) { l.insert(hash(address), wave) }
-
-func (l *ledger) insert(k uint64, wave int) {
-	i, found := l.search(k)
-	if found {
-		return
-	}
-	entry := make([]byte, 0, ledgerEntry)
-	for shift := 56; shift >= 0; shift -= 8 {
-		entry = append(entry, byte(k>>shift))
-	}
-	*l = slices.Insert(*l, i*ledgerEntry, append(entry, byte(wave>>8), byte(wave))...)
-}
-
-// take puts another ledger's addresses in. Those that are known move to the wave that they have there.
-func (l *ledger) take(other ledger) {
-	for i := range len(other) / ledgerEntry {
-		key, wave := other.key(i), other[i*ledgerEntry+8:][:2]
-		if at, known := l.search(key); known {
-			copy((*l)[at*ledgerEntry+8:], wave)
-			continue
-		}
-		l.insert(key, int(wave[0])<<8|int(wave[1]))
-	}
 }

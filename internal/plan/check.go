@@ -36,8 +36,9 @@ func (c *checker) reported(path string) bool {
 	})
 }
 
-// maxWirePlan bounds the plan with its certificates as it travels in the tenant's input.
-const maxWirePlan = 512 << 10
+// maxWirePlan bounds the plan with its certificates as it travels in the tenant's input, beside all that a tenant of 50,000
+// mailboxes carries into a new run.
+const maxWirePlan = 256 << 10
 
 // maxMailboxPart bounds the part of the plan that each mailbox is given: its endpoint, the way into the tenant, how its
 // user is told, and what the copy does. A wave starts 500 of them.
