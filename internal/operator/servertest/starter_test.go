@@ -1,6 +1,7 @@
 package servertest
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -64,6 +65,40 @@ func (c commandLine) run(code int, args ...string) (stdout, stderr string) {
 		c.t.Fatalf("starter %s ended with %d, not %d:\n%s%s", strings.Join(args, " "), got, code, &out, &complaints)
 	}
 	return out.String(), complaints.String()
+}
+
+// running is a command that goes on while others are run.
+type running struct {
+	commandLine
+	command *exec.Cmd
+	lines   *bufio.Scanner
+}
+
+func (c commandLine) start(args ...string) running {
+	c.t.Helper()
+	cmd := exec.CommandContext(c.t.Context(), c.path, args...)
+	cmd.Dir, cmd.Env = c.dir, append(os.Environ(), c.environment...)
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return running{c, cmd, bufio.NewScanner(out)}
+}
+
+// until waits for a line that matches; a command that ends before has failed.
+func (r running) until(pattern string) {
+	r.t.Helper()
+	var printed []string
+	for r.lines.Scan() {
+		if regexp.MustCompile(pattern).MatchString(r.lines.Text()) {
+			return
+		}
+		printed = append(printed, r.lines.Text())
+	}
+	r.t.Fatalf("no %q in:\n%s", pattern, strings.Join(printed, "\n"))
 }
 
 func (c commandLine) want(text string, patterns ...string) {
@@ -147,18 +182,13 @@ func TestCommandLine(t *testing.T) {
 	c.want(stderr, `^error: contoso has no mailbox "nobody@contoso.com"$`)
 
 	// Watched from one terminal, approved from another.
-	watched := make(chan string)
-	go func() {
-		out, _ := exec.Command(path, "status", "contoso", "--watch", "--every", "100ms", "--address", server.GetFrontendHostPort(), "--namespace", namespace).Output()
-		watched <- string(out)
-	}()
+	watched := c.start("status", "contoso", "--watch", "--every", "100ms")
+	watched.until(`contoso: running, .*the MX change waits for approval, digest 4f1d`)
 	stdout, _ = c.run(0, "approve", "contoso", "--digest", "4f1d", "--by", "grace")
 	c.want(stdout, `^approved by grace at .*: 4f1d$`)
-	select {
-	case out := <-watched:
-		c.want(out, `contoso: running, .*the MX change waits for approval, digest 4f1d`, `contoso: done, .*, completed$`)
-	case <-time.After(30 * time.Second):
-		t.Error("the watch did not end with the migration")
+	watched.until(`contoso: done, .*, completed$`)
+	if err := watched.command.Wait(); err != nil {
+		t.Errorf("the watch ended badly with the migration: %v", err)
 	}
 	stdout, stderr = c.run(0, "report", "contoso")
 	c.want(stdout, `^contoso  Contoso Ltd, launch \d{8}-1: ✓ done$`, `approved by grace$`)
