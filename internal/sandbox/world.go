@@ -184,10 +184,12 @@ func (w *World) openMailboxes(ctx context.Context) (err error) {
 	if w.options.Dotted {
 		dialect = imap.DottedSource()
 	}
-	w.sourceIMAP = imap.NewServer(imap.Config{Store: w.source, Dialect: dialect, TLS: w.certificate, Authenticate: w.signInSource})
+	w.sourceIMAP = imap.NewServer(imap.Config{
+		Store: w.source, Dialect: dialect, TLS: w.certificate, Authenticate: w.signInSource, Log: w.log.With("server", portSourceIMAP),
+	})
 	w.targetIMAP = imap.NewServer(imap.Config{
 		Store: w.target, Dialect: w.tenantDialect(), TLS: w.certificate, Authenticate: w.signInTarget,
-		Expires: func(token string) time.Time { return w.tenant.Expires(token) },
+		Expires: func(token string) time.Time { return w.tenant.Expires(token) }, Log: w.log.With("server", portTargetIMAP),
 	})
 	w.poison()
 	return nil

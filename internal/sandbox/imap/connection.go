@@ -35,6 +35,7 @@ const (
 // connection is one client's.
 type connection struct {
 	server  *Server
+	log     *slog.Logger
 	dialect Dialect
 	line    *cutLine
 	r       *imapwire.Reader
@@ -112,8 +113,10 @@ var (
 )
 
 func (c *connection) run() {
+	c.log.Debug("imap connection")
 	err := c.serve()
 	c.server.forget(c)
+	c.log.Debug("imap connection ended", slog.String("mailbox", c.mailbox))
 	if c.timer != nil {
 		c.timer.Stop()
 	}
@@ -193,7 +196,7 @@ func (c *connection) next() error {
 
 // carryOut runs the command's handler, between the faults that act on it. Lost says that the answer must not be sent.
 func (c *connection) carryOut() (lost bool, err error) {
-	c.server.config.Log.Debug("imap command", slog.String("mailbox", c.mailbox), slog.String("command", c.command.Name))
+	c.log.Debug("imap command", slog.String("mailbox", c.mailbox), slog.String("command", c.command.Name))
 	for _, f := range c.server.forCommand(c.mailbox, c.command.Name) {
 		if f.Delay > 0 {
 			time.Sleep(f.Delay)

@@ -29,7 +29,8 @@ type Config struct {
 	Authenticate func(mechanism, user, identity, secret string) (mailbox string, err error)
 	// Expires tells when a token ends; then the connection ends too. The zero time and a nil function mean never.
 	Expires func(token string) time.Time
-	// Log gets one line a connection and command, without arguments; nil logs nothing.
+	// Log gets a line at debug level when a connection begins, before each of its commands, without arguments, and when it
+	// has ended, that is when nothing of it is under way any more. Connections are numbered. Nil logs nothing.
 	Log *slog.Logger
 }
 
@@ -40,7 +41,9 @@ type Server struct {
 	mu          sync.Mutex
 	dialect     Dialect
 	connections map[*connection]bool
-	signedIn    map[string]int
+	// taken is how many connections there were, all in all.
+	taken    int
+	signedIn map[string]int
 	// left is when a mailbox's last connection ended, started when there were none at all.
 	left    map[string]time.Time
 	started time.Time
@@ -94,7 +97,9 @@ func (s *Server) start(raw net.Conn) bool {
 	if s.closed {
 		return false
 	}
+	s.taken++
 	c := newConnection(s, raw, s.dialect)
+	c.log = s.config.Log.With(slog.Int("connection", s.taken))
 	s.connections[c] = true
 	s.running.Go(c.run)
 	return true
