@@ -3,7 +3,6 @@ package host_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mailferry/mailferry/activities"
+	"github.com/mailferry/mailferry/internal/linetest"
 	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/mailferry/mailferry/standalone/embedded"
 )
@@ -89,77 +89,12 @@ func (w *writer) Copy(ctx context.Context, in activities.CopyInput, checkpoint a
 	}
 }
 
-// line is a worker's way to the server. While it is cut, connections end and new ones fail.
-type line struct {
-	address string
-	mu      sync.Mutex
-	cut     bool
-	open    map[net.Conn]bool
-}
-
-func newLine(t *testing.T, server string) *line {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	l := &line{address: listener.Addr().String(), open: map[net.Conn]bool{}}
-	go func() {
-		for {
-			near, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", server)
-			if err != nil || !l.keep(near, far) {
-				near.Close()
-				continue
-			}
-			for _, pair := range [][2]net.Conn{{near, far}, {far, near}} {
-				go func() {
-					_, _ = io.Copy(pair[0], pair[1])
-					near.Close()
-					far.Close()
-				}()
-			}
-		}
-	}()
-	return l
-}
-
-// keep notes a pair of connections; false while the line is cut.
-func (l *line) keep(conns ...net.Conn) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, c := range conns {
-		if l.cut {
-			c.Close()
-			continue
-		}
-		l.open[c] = true
-	}
-	return !l.cut
-}
-
-func (l *line) set(cut bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.cut = cut
-	if cut {
-		for c := range l.open {
-			c.Close()
-		}
-		clear(l.open)
-	}
-}
-
 // bench is a real server with one worker that copies.
 type bench struct {
 	client client.Client
 	worker worker.Worker
 	writer *writer
-	line   *line
+	line   *linetest.Line
 }
 
 func newBench(t *testing.T) *bench {
@@ -176,9 +111,9 @@ func newBench(t *testing.T) *bench {
 		}
 	})
 	b := &bench{
-		client: dial(t, server.Address), writer: &writer{started: make(chan struct{}, 1)}, line: newLine(t, server.Address),
+		client: dial(t, server.Address), writer: &writer{started: make(chan struct{}, 1)}, line: linetest.New(t, server.Address),
 	}
-	worked := dial(t, b.line.address)
+	worked := dial(t, b.line.Address)
 	b.worker = worker.New(worked, activities.CopyQueue, worker.Options{WorkerStopTimeout: 10 * time.Second})
 	b.worker.RegisterActivity(&activities.Activities{Mailboxes: b.writer, Heartbeat: worked})
 	b.worker.RegisterWorkflowWithOptions(oneCopy, workflow.RegisterOptions{Name: "OneCopy"})
@@ -268,10 +203,10 @@ func TestCopyOnARealServer(t *testing.T) {
 		b.writer.mu.Unlock()
 		run := b.start(t)
 		time.Sleep(time.Second)
-		b.line.set(true)
+		b.line.Down()
 		cut := time.Now()
 		time.Sleep(heartbeatTimeout + time.Second)
-		b.line.set(false)
+		b.line.Up()
 		out, err := result(t, run)
 		if err != nil {
 			t.Fatal(err)

@@ -9,11 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
 	"github.com/emersion/go-imap/v2/imapclient"
 
+	"github.com/mailferry/mailferry/internal/linetest"
 	"github.com/mailferry/mailferry/internal/mailcopy"
 	"github.com/mailferry/mailferry/internal/mailcopy/dovecottest"
 	"github.com/mailferry/mailferry/internal/migration"
@@ -59,7 +61,7 @@ func TestInterruptedCopy(t *testing.T) {
 			w.fillMany(t, 300)
 			c := login(t, w.source.Address, w.user)
 			source, target := w.accounts()
-			near, far := dovecottest.NewProxy(t, w.source.TLSAddress, false), dovecottest.NewProxy(t, w.target.Address, strip)
+			near, far := linetest.New(t, w.source.TLSAddress), targetLine(t, w.target.Address, strip)
 			source.Address, target.Address = near.Address, far.Address
 			target.Security = migration.Plain // the proxy reads along
 			o := mailcopy.Options{KeepsBytes: true, Every: 3 * time.Millisecond}
@@ -81,9 +83,20 @@ func TestInterruptedCopy(t *testing.T) {
 	}
 }
 
+var appendUID = regexp.MustCompile(`^([a-zA-Z]+\d+ OK )\[APPENDUID \d+ [\d:,]+\] `)
+
+// targetLine is a line to the target, which takes the APPENDUID codes out of its answers where they are to be stripped.
+func targetLine(t testing.TB, target string, strip bool) *linetest.Line {
+	t.Helper()
+	if !strip {
+		return linetest.New(t, target)
+	}
+	return linetest.Spoiling(t, target, func(line []byte) []byte { return appendUID.ReplaceAll(line, []byte("$1")) })
+}
+
 // interrupt begins a copy and ends it in one of the ways in which copies end. It returns the state that survives, and
 // whether the copy was under way then.
-func interrupt(t *testing.T, r *rand.Rand, n int, source, target mailcopy.Account, state migration.MailboxState, o mailcopy.Options, near, far *dovecottest.Proxy) (left migration.MailboxState, interrupted bool) {
+func interrupt(t *testing.T, r *rand.Rand, n int, source, target mailcopy.Account, state migration.MailboxState, o mailcopy.Options, near, far *linetest.Line) (left migration.MailboxState, interrupted bool) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -232,7 +245,7 @@ func TestKilledProcess(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.fillMany(t, 1500)
-			far := dovecottest.NewProxy(t, w.target.Address, strip)
+			far := targetLine(t, w.target.Address, strip)
 			far.Pace(400_000)
 			token, err := w.target.Token(w.user)
 			if err != nil {
