@@ -91,12 +91,15 @@ func (e *engine) watch() func() error {
 	go func() {
 		ticker := time.NewTicker(every)
 		defer ticker.Stop()
+		ended := e.ctx.Done()
 		for {
 			select {
 			case <-done:
 				result <- nil
 				return
 			case <-ticker.C:
+			case <-ended:
+				ended = nil
 			}
 			if err := e.o.Checkpoint(e.snapshot()); err != nil {
 				// Whoever watches may have given this copy up: nothing may be written any more.

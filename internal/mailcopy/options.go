@@ -55,9 +55,9 @@ type Options struct {
 	Known []migration.FolderCursor
 	// Poison, when set, is the one message to copy, alone; if that fails it is refused for good.
 	Poison *migration.Refusal
-	// Checkpoint is given everything that was learnt since the call began, every Every (2 s where 0), and once more
-	// before Copy returns an error. It is never called twice at a time. Its error ends the copy at once, and cuts the
-	// connections: whoever keeps the checkpoints may have given this copy up.
+	// Checkpoint is given everything that was learnt since the call began, every Every (2 s where 0), at once when the
+	// context ends, and once more before Copy returns an error. It is never called twice at a time. Its error ends the
+	// copy at once, and cuts the connections: whoever keeps the checkpoints may have given this copy up.
 	Checkpoint func(migration.MailboxState, migration.Progress) error
 	Every      time.Duration
 	// Settle is how long to wait before the first APPEND: a predecessor may still be writing.
