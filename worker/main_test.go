@@ -19,17 +19,27 @@ import (
 	"github.com/mailferry/mailferry/standalone/embedded"
 )
 
-// keyFile makes a worker's key and returns its file.
-func keyFile(t *testing.T) string {
+// newKey makes a worker's key and returns its file, and what is sealed to it.
+func newKey(t *testing.T) (file string, public seal.Public) {
 	t.Helper()
-	private, _, err := seal.Generate()
+	private, text, err := seal.Generate()
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "worker.key")
+	if public, err = seal.ParsePublic(text); err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(t.TempDir(), "worker.key")
 	if err := os.WriteFile(file, []byte(private), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return file, public
+}
+
+// keyFile is the file of a new key.
+func keyFile(t *testing.T) string {
+	t.Helper()
+	file, _ := newKey(t)
 	return file
 }
 
@@ -64,7 +74,9 @@ func TestRunSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-func TestRunOnARealServer(t *testing.T) {
+// startServer starts the server that standalone embeds, and returns its address.
+func startServer(t *testing.T) string {
+	t.Helper()
 	server, err := embedded.Start(t.Context(), embedded.Options{
 		Dir: t.TempDir(), Port: freePort(t), UIPort: freePort(t), Namespace: client.DefaultNamespace, Retention: 90 * 24 * time.Hour,
 	})
@@ -76,14 +88,18 @@ func TestRunOnARealServer(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return server.Address
+}
 
-	isolate(t, keyFile(t), server.Address, "nowhere")
+func TestRunOnARealServer(t *testing.T) {
+	server := startServer(t)
+	isolate(t, keyFile(t), server, "nowhere")
 	var known *operator.Error
 	if err := run(t.Context()); !errors.As(err, &known) || known.Kind != operator.NoNamespace {
 		t.Errorf("in a namespace that isn't there: %v", err)
 	}
 
-	c, err := client.DialContext(t.Context(), client.Options{HostPort: server.Address})
+	c, err := client.DialContext(t.Context(), client.Options{HostPort: server})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,14 +110,14 @@ func TestRunOnARealServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	isolate(t, keyFile(t), server.Address, "bare")
+	isolate(t, keyFile(t), server, "bare")
 	bounded, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := run(bounded); !errors.As(err, &known) || known.Kind != operator.NoAttributes {
 		t.Errorf("in a namespace without search attributes: %v", err)
 	}
 
-	isolate(t, keyFile(t), server.Address, "")
+	isolate(t, keyFile(t), server, "")
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx) }()
