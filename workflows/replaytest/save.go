@@ -170,11 +170,11 @@ func (t *tenant) explain() string {
 	defer cancel()
 	ids := []string{t.plan.Tenant}
 	for _, wave := range t.plan.Waves {
-		ids = append(ids, t.plan.Tenant+"/"+launch+"/"+wave.Name)
+		ids = append(ids, t.wave(wave.Name))
 	}
 	var b strings.Builder
 	for _, user := range []string{"ada", "ben", "cleo"} {
-		ids = append(ids, t.plan.Tenant+"/"+launch+"/mailbox/"+user+"@contoso.com")
+		ids = append(ids, t.mailbox(user))
 	}
 	for _, id := range ids {
 		var status any

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -54,6 +55,8 @@ var shapes = []shape{
 	{"restart", false, two, (*tenant).restart},
 	{"moved-row", false, two, (*tenant).movedRow},
 	{"retried", true, two, (*tenant).approveAndEnd},
+	{"failing-runs", true, two, (*tenant).failingRuns},
+	{"second-launch", false, two, (*tenant).secondLaunch},
 }
 
 // arrivals has mail still arrive at the source.
@@ -142,7 +145,7 @@ func (t *tenant) leftOut() error {
 	if err := t.until("the copies", func(s workflows.Status) bool { return s.Totals.Verified == 3 }); err != nil {
 		return err
 	}
-	if err := t.SignalWorkflow(t.ctx, "contoso/"+launch+"/mailbox/cleo@contoso.com", "", workflows.SignalExclude, exclude); err != nil {
+	if err := t.SignalWorkflow(t.ctx, t.mailbox("cleo"), "", workflows.SignalExclude, exclude); err != nil {
 		return err
 	}
 	if err := t.until("the exclusion", func(s workflows.Status) bool { return s.Gate != nil && len(s.Gate.Accepted) == 1 }); err != nil {
@@ -155,7 +158,7 @@ func (t *tenant) terminatedChild() error {
 	if err := t.atGate(); err != nil {
 		return err
 	}
-	id := "contoso/" + launch + "/mailbox/ben@contoso.com"
+	id := t.mailbox("ben")
 	t.world.Mu.Lock()
 	t.world.Ended = []string{id}
 	t.world.Mu.Unlock()
@@ -271,7 +274,7 @@ func (t *tenant) rollback() error {
 // occupy starts a workflow that has a mailbox's ID.
 func (t *tenant) occupy(user string) error {
 	_, err := t.ExecuteWorkflow(t.ctx, client.StartWorkflowOptions{
-		ID: "contoso/" + launch + "/mailbox/" + user + "@contoso.com", TaskQueue: activities.MigrateQueue,
+		ID: t.mailbox(user), TaskQueue: activities.MigrateQueue,
 	}, workflows.MailboxType, workflows.MailboxInput{Parent: "nobody", Timing: t.plan.Timing})
 	return err
 }
@@ -281,11 +284,43 @@ func (t *tenant) alreadyStarted() error {
 	if err := t.waiting("already-started"); err != nil {
 		return err
 	}
-	if err := t.TerminateWorkflow(t.ctx, "contoso/"+launch+"/mailbox/ben@contoso.com", "", "by hand"); err != nil {
+	if err := t.TerminateWorkflow(t.ctx, t.mailbox("ben"), "", "by hand"); err != nil {
 		return err
 	}
 	if err := t.signal(workflows.SignalRetry, workflows.StepOrder{Step: migration.StepMigrate, By: "Grace"}); err != nil {
 		return err
 	}
 	return t.approveAndEnd()
+}
+
+// secondLaunch migrates the tenant again when that has ended: what is recorded finds its users, its records and all mail as
+// they are to be, and one mailbox in use.
+func (t *tenant) secondLaunch() error {
+	if err := t.approveAndEnd(); err != nil {
+		return err
+	}
+	t.launch = "20261123-2"
+	t.world.Mu.Lock()
+	stands := t.world.MX["contoso.com"]
+	stands.TTL = 2 // it is waited out
+	t.world.MX["contoso.com"] = stands
+	for _, user := range []string{"ada", "ben", "cleo"} {
+		found := migration.FolderState{Source: "INBOX", Target: "INBOX", Account: migration.Account{Source: 10, Already: 10}}
+		out := activities.CopyOutput{Exit: migration.ExitDone, State: migration.MailboxState{Folders: []migration.FolderState{found}}}
+		if user == "ada" {
+			out.State.InUse = "it holds messages that were never at the source"
+		}
+		t.world.Exits[user+"@contoso.com"] = []activities.CopyOutput{out}
+	}
+	t.world.Mu.Unlock()
+	if err := t.begin(two); err != nil {
+		return err
+	}
+	if err := t.approveAndEnd(); err != nil {
+		return err
+	}
+	if account := t.world.Accounts["ada@contoso.com"].Account; account.Already != 10 || account.Copied > 0 {
+		return fmt.Errorf("the account of a mailbox that had been copied before is %+v", account)
+	}
+	return nil
 }

@@ -14,20 +14,21 @@ import (
 	"github.com/mailferry/mailferry/workflows/internal/fake"
 )
 
-const launch = "20261123-1"
-
 // tenant is the one that is being recorded.
 type tenant struct {
 	client.Client
 	world *fake.World
 	ctx   context.Context
-	run   client.WorkflowRun
-	rows  int
-	plan  migration.Plan
+	// launch is the last, and run the first run of its chain: what is saved.
+	launch string
+	run    client.WorkflowRun
+	rows   int
+	plan   migration.Plan
 }
 
-// start starts the tenant and hands it its mailboxes.
+// start makes the plan, starts the tenant and hands it its mailboxes.
 func (t *tenant) start(s shape) error {
+	t.launch = "20261123-1"
 	t.plan = fake.Plan()
 	t.world.MX["contoso.com"] = migration.Record{Name: "contoso.com", Type: "MX", TTL: 2, Data: []string{"10 mail.old.example"}}
 	if err := t.upset(s.name); err != nil {
@@ -36,14 +37,26 @@ func (t *tenant) start(s shape) error {
 	for i := range s.waves {
 		t.plan.Waves = append(t.plan.Waves, migration.Wave{Name: fmt.Sprintf("wave-%02d", i+1)})
 	}
+	return t.begin(s.waves)
+}
+
+// begin starts the tenant and hands it its mailboxes.
+func (t *tenant) begin(waves [][]string) error {
 	run, err := t.ExecuteWorkflow(t.ctx, client.StartWorkflowOptions{ID: t.plan.Tenant, TaskQueue: activities.MigrateQueue},
-		workflows.TenantType, workflows.TenantInput{Plan: t.plan, Launch: launch})
+		workflows.TenantType, workflows.TenantInput{Plan: t.plan, Launch: t.launch})
 	if err != nil {
 		return err
 	}
 	t.run = run
-	return t.enroll("list", s.waves)
+	return t.enroll("list", waves)
 }
+
+// mailbox is the ID of a user's mailbox, and wave that of a wave.
+func (t *tenant) mailbox(user string) string {
+	return workflows.MailboxID(t.plan.Tenant, t.launch, user+"@contoso.com")
+}
+
+func (t *tenant) wave(name string) string { return workflows.WaveID(t.plan.Tenant, t.launch, name) }
 
 // upset has the world go as a shape needs it.
 func (t *tenant) upset(shape string) error {
@@ -95,6 +108,9 @@ func (t *tenant) upset(shape string) error {
 		}
 	case "retried":
 		t.failOften()
+	case "failing-runs":
+		t.retrySoon()
+		t.failOn("EnsureDomain")
 	case "stragglers", "rollback":
 		t.plan.Timing.QuietLimit = migration.Duration(3 * time.Second)
 		t.plan.Timing.Quiet = migration.Duration(20 * time.Second)
@@ -136,9 +152,7 @@ func (t *tenant) list(name string, wave int, users ...string) error {
 
 // row is that of a user in the wave of the number.
 func row(user string, wave int) migration.Mailbox {
-	return migration.Mailbox{
-		Address: user + "@contoso.com", User: user, Endpoint: "old", Wave: fmt.Sprintf("wave-%02d", wave), Password: "mfbox1:sealed",
-	}
+	return fake.Row(fmt.Sprintf("wave-%02d", wave), user)
 }
 
 func (t *tenant) update(name string, in any) error {

@@ -136,7 +136,7 @@ func pressed() migration.Plan {
 func (b *bench) rows(wave string, users ...string) []migration.Mailbox {
 	rows := make([]migration.Mailbox, len(users))
 	for i, user := range users {
-		rows[i] = migration.Mailbox{Address: user + "@contoso.com", User: user, Endpoint: "old", Wave: wave, Password: "mfbox1:sealed"}
+		rows[i] = fake.Row(wave, user)
 	}
 	return rows
 }

@@ -26,3 +26,8 @@ func Plan() migration.Plan {
 		},
 	}
 }
+
+// Row is a user's mailbox in a wave of the plan.
+func Row(wave, user string) migration.Mailbox {
+	return migration.Mailbox{Address: user + "@contoso.com", User: user, Endpoint: "old", Wave: wave, Password: "mfbox1:sealed"}
+}
