@@ -487,6 +487,54 @@ func TestSourceAccountIsTakenOnceInAllLists(t *testing.T) {
 	}
 }
 
+// What a list may correct depends on how far a row has come.
+func TestWhatAListMayCorrect(t *testing.T) {
+	states := map[string]row{
+		"waits":     {Stage: stageCredentials, State: migration.Waiting, Problem: &migration.Problem{Kind: "sign-in-refused"}},
+		"connects":  {Stage: stageConnect, State: migration.Running},
+		"left out":  {Stage: stageConnect, State: migration.Excluded},
+		"its turn":  {Stage: stageStarted, State: migration.Running},
+		"copies":    {Stage: stageStarted, State: migration.Running, Granted: true},
+		"refused":   {Stage: stageStarted, State: migration.Running, Report: mailboxReport{Problem: &migration.Problem{Kind: "sign-in-refused"}}},
+		"copied":    {Stage: stageStarted, State: migration.Running, Granted: true, Report: mailboxReport{Copied: true}},
+		"paused":    {Stage: stageStarted, State: migration.Running, Granted: true, Report: mailboxReport{Copied: true, State: migration.Paused}},
+		"restarted": {Stage: stageStarted, State: migration.Running, Granted: true, Report: mailboxReport{State: migration.Paused}},
+		"failed":    {Stage: stageStarted, State: migration.Failed, Lost: true},
+		"finished":  {Stage: stageStarted, State: migration.Running, Granted: true, Report: mailboxReport{Copied: true, Finished: true}},
+		"ended":     {Stage: stageStarted, State: migration.Running, Granted: true, Report: mailboxReport{Copied: true, Final: true}},
+	}
+	const begun, made, over = "first copy has begun: pause", "its user is made", "any more"
+	for _, test := range []struct{ state, nothing, account, licence, name string }{
+		{"waits", "password", "source account", "password; licence, country or type", "password; names, language or use"},
+		{"connects", "", "source account", "licence, country or type", "names, language or use"},
+		{"left out", "", "source account", "licence, country or type", "names, language or use"},
+		{"its turn", "", "source account", made, "names, language or use"},
+		{"copies", "", begun, made, "names, language or use"},
+		{"refused", "password", "source account", made, "password; names, language or use"},
+		{"copied", "", begun, made, "names, language or use"},
+		{"paused", "", begun, made, "names, language or use"},
+		{"restarted", "", "source account", made, "names, language or use"},
+		{"failed", "", over, over, over},
+		{"finished", "", over, over, over},
+		{"ended", "", over, over, over},
+	} {
+		r := states[test.state]
+		m := testRows("wave-01", "ada")[0]
+		r.Address, r.Prints = m.Address, printsOf(m)
+		w := &wave{in: WaveInput{Name: "wave-01"}, s: WaveMemory{Rows: []*row{&r}}}
+		other, licensed, named := m, m, m
+		other.User, licensed.Licence, named.DisplayName = "lovelace", "E5", "Countess"
+		for what, c := range map[string]struct {
+			row  migration.Mailbox
+			want string
+		}{"nothing": {m, test.nothing}, "account": {other, test.account}, "licence": {licensed, test.licence}, "name": {named, test.name}} {
+			if j := w.judge(c.row); j.What != c.want && (j.Fault == "" || !strings.Contains(j.Fault, c.want)) || (j.What+j.Fault == "") != (c.want == "") {
+				t.Errorf("%s, another %s: %+v, want %q", test.state, what, j, c.want)
+			}
+		}
+	}
+}
+
 // In a backlog a wave may see the word that drops one list after the rows of the next, and both may move the same row.
 func TestRowStaysHeldForTheNextList(t *testing.T) {
 	w := wide(1, 200)

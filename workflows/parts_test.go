@@ -48,11 +48,11 @@ func TestLedger(t *testing.T) {
 
 // What the largest tenant goes on with stays below what the server takes.
 func TestLargestTenantFits(t *testing.T) {
-	const mailboxes, waves = 50_000, 100
+	const mailboxes, waves = 50_000, 200 // as many as a list and a plan may have
 	s := TenantState{Ledger: make(ledger, mailboxes*ledgerEntry)}
 	words := strings.Repeat("w", 300)
 	for n := range waves {
-		w := &tenantWave{Name: fmt.Sprint("wave-", n), Rows: waveRows}
+		w := &tenantWave{Name: fmt.Sprint("wave-", n), Rows: mailboxes / waves}
 		w.Report.Status = WaveStatus{Name: w.Name, ID: WaveID("contoso", "20261123-1", w.Name), Steps: make([]StepStatus, len(waveSteps))}
 		for i := range w.Report.Status.Steps {
 			w.Report.Status.Steps[i] = StepStatus{Name: "credentials", Title: "Migrate and verify", Text: "400 of 500, 20 wait for a person"}

@@ -91,7 +91,7 @@ func (w *wave) judge(m migration.Mailbox) judgement {
 	case len(what) == 0:
 		return judgement{}
 	case r.Lost || r.started() && (r.Report.Finished || r.Report.Final):
-		return judgement{Fault: "can't be corrected any more: its mailbox has ended or has made its final delta"}
+		return judgement{Fault: "can't be corrected any more, since its mailbox has ended or has made its final delta: leave its row as it was"}
 	case person && w.begunToStart(r):
 		return judgement{Fault: "can't get another licence, country or type here: its user is made; change it in the admin centre"}
 	case account && r.Granted && !r.mayChangeAccount():

@@ -157,10 +157,16 @@ func (c *checker) users() {
 	}
 }
 
+// maxWaves bounds what a tenant carries of its waves; 50,000 mailboxes need half as many.
+const maxWaves = 200
+
 func (c *checker) waves() {
 	p := c.plan
 	if len(p.Waves) == 0 {
 		p.Waves = []migration.Wave{{Name: "all"}}
+	}
+	if len(p.Waves) > maxWaves {
+		c.fault("waves", fmt.Sprintf("has %d waves; at most %d are allowed", len(p.Waves), maxWaves), fmt.Sprintf("put more mailboxes into each; one holds %d", maxWave))
 	}
 	for i, wave := range p.Waves {
 		path := fmt.Sprintf("waves[%d].name", i)

@@ -183,6 +183,7 @@ var planFaults = []struct{ name, old, new, want string }{
 	{"SMTP user alone", "host: smtp.contoso.com", "host: smtp.contoso.com, user: it", `plan.yaml:11:3: notices.before.password: is missing, and user needs it (write {env: NAME} for a variable or {file: path} for a file; never the secret itself)`},
 	{"licence", "licence: EXCHANGESTANDARD, ", "", `plan.yaml:13:1: users.licence: is missing (the SKU part number for users without one of their own, like O365_BUSINESS_ESSENTIALS)`},
 	{"country", "usageLocation: DE", "usageLocation: UK", `plan.yaml:13:36: users.usageLocation: "UK" is not a country (write the two capital letters of ISO 3166, like DE or US)`},
+	{"many waves", "archive:", "waves: [" + strings.Repeat("{name: a}, ", 201) + "]\narchive:", `plan.yaml:14:1: waves: has 201 waves; at most 200 are allowed (put more mailboxes into each; one holds 500)`},
 	{"wave twice", "archive:", "waves: [{name: a}, {name: A}]\narchive:", `plan.yaml:14:21: waves[1].name: "A" comes twice (give each wave its own name)`},
 	{"proof", "archive:", "routing: {required: [probe, dns]}\narchive:", `plan.yaml:14:29: routing.required[1]: "dns" is not a proof (write "records", "old-ttl", "probe", "trace" or "quiet")`},
 	{"no proof from outside", "archive:", "routing: {required: [records, quiet]}\narchive:", `plan.yaml:14:11: routing.required: has no proof by mail from outside (add "probe" or "trace")`},

@@ -269,6 +269,9 @@ func (b *builder) value(of reflect.Type, path string, value reflect.Value) map[s
 		if slices.Contains(b.required, path) {
 			schema["minItems"] = 1
 		}
+		if path == "waves" {
+			schema["maxItems"] = maxWaves
+		}
 	case of.Kind() == reflect.String:
 		schema["type"] = "string"
 	case of.Kind() == reflect.Bool:

@@ -49,7 +49,7 @@ func TestOrganisation(t *testing.T) {
 // nothing is terminated for its size.
 func TestLargestPlan(t *testing.T) {
 	const (
-		plansLimit = 512 << 10 // of internal/plan, as JSON
+		plansLimit = 256 << 10 // of internal/plan, as JSON
 		partsLimit = 96 << 10
 		rowsLimit  = 2 << 10 // of the starter and the tenant
 	)
