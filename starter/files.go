@@ -26,6 +26,10 @@ func (f *files) read(cmd *cobra.Command) (p migration.Plan, rows []migration.Mai
 	}
 	text, err := plan.SealTo(f.plan)
 	if err != nil {
+		// Everything else that is wrong is named with it.
+		if _, all := plan.Read(f.plan, func([]byte) (migration.Sealed, error) { return "", nil }); all != nil {
+			err = all
+		}
 		return p, nil, nil, err
 	}
 	key, err := seal.ParsePublic(text)
