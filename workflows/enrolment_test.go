@@ -487,6 +487,49 @@ func TestSourceAccountIsTakenOnceInAllLists(t *testing.T) {
 	}
 }
 
+// A chunk that can't be taken is refused before any wave is asked.
+func TestChunksThatAreRefused(t *testing.T) {
+	ada := testRows("wave-01", "ada")
+	wide := testRows("wave-01", "ada")
+	wide[0].DisplayName = strings.Repeat("x", rowLimit)
+	many := make([]string, chunkRows+1)
+	for i := range many {
+		many[i] = fmt.Sprint("user", i)
+	}
+	chunk := func(rows []migration.Mailbox) EnrollInput {
+		return EnrollInput{Import: "list", Chunk: 1, Of: 1, Rows: rows}
+	}
+	for _, test := range []struct {
+		in    EnrollInput
+		state func(*TenantState)
+		want  string
+	}{
+		{EnrollInput{Chunk: 1, Of: 1, Rows: ada}, nil, "the import needs a name"},
+		{EnrollInput{Import: "list", Chunk: 0, Of: 1, Rows: ada}, nil, "chunks are numbered from 1"},
+		{EnrollInput{Import: "list", Chunk: 3, Of: 2, Rows: ada}, nil, "chunk 3 of 2"},
+		{chunk(nil), nil, "a chunk has 1 to 500 rows, not 0"},
+		{chunk(testRows("wave-01", many...)), nil, "a chunk has 1 to 500 rows, not 501"},
+		{chunk(wide), nil, "ada@contoso.com is a row of 2"},
+		{chunk(wide), nil, "at most 2048 can be taken"},
+		{chunk(testRows("wave-01", "ada", "ada")), nil, "1 rows are refused: ada@contoso.com is in the list twice"},
+		{chunk(testRows("wave-09", "ada")), nil, `the plan has no wave "wave-09"`},
+		{chunk(testRows("wave-01", many[:60]...)), func(s *TenantState) { s.Finish = true }, "60 rows are refused: user0@contoso.com comes too late"},
+		{chunk(testRows("wave-01", many[:60]...)), func(s *TenantState) { s.Finish = true }, "; and more"},
+		{chunk(ada), func(s *TenantState) { s.Waves[0].Rows = waveRows }, `wave "wave-01" would have more than 500 mailboxes`},
+		{chunk(ada), func(s *TenantState) { s.Aborted = &Order{By: "Grace"} }, "the migration was aborted by Grace"},
+		{chunk(ada), func(s *TenantState) { s.Rollback = &Order{By: "Grace"} }, "the MX is being set back, as Grace ordered"},
+		{chunk(ada), func(s *TenantState) { s.Closing = true }, "launch the mailboxes again when it has ended"},
+	} {
+		tenant := &tenant{in: TenantInput{Plan: testPlan()}, s: newTenantState(testPlan(), time.Unix(0, 0))}
+		if test.state != nil {
+			test.state(&tenant.s)
+		}
+		if err := tenant.mayEnroll(test.in); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%v; want a refusal with %q", err, test.want)
+		}
+	}
+}
+
 // What a list may correct depends on how far a row has come.
 func TestWhatAListMayCorrect(t *testing.T) {
 	states := map[string]row{
