@@ -52,8 +52,8 @@ func (t *tenant) cutover(ctx workflow.Context) error {
 
 // buildGate waits until the conditions hold, and works out what will be changed.
 func (t *tenant) buildGate(ctx workflow.Context) (*Gate, error) {
-	t.says("waiting until every mailbox is verified or left out")
 	if !t.ready() {
+		t.says("waiting until every mailbox is verified or left out")
 		if t.s.Gate != nil || t.s.Approved != nil {
 			t.record("", "the gate is closed: not every mailbox is verified any more, or the migration is paused")
 			t.s.Gate, t.s.Approved = nil, nil
@@ -63,6 +63,7 @@ func (t *tenant) buildGate(ctx workflow.Context) (*Gate, error) {
 	if err := t.await(ctx, func() bool { return t.ready() || t.s.Rollback != nil }); err != nil {
 		return nil, err
 	}
+	t.says("the MX records are being read")
 	g := &Gate{Accepted: t.accepted()}
 	for _, d := range t.s.Domains {
 		record, err := t.readMX(ctx, migration.StepCutover, d)
@@ -151,6 +152,7 @@ func (t *tenant) difference(g *Gate) string {
 func (t *tenant) change(ctx workflow.Context, g *Gate) (bool, error) {
 	by := t.s.Approved.By
 	t.set(migration.StepCutover, migration.Running, "the MX is being changed")
+	t.says("the MX is being changed")
 	t.s.Gate = nil
 	for _, d := range t.s.Domains {
 		switch {

@@ -110,7 +110,7 @@ func TestCorrectionReachesTheMailbox(t *testing.T) {
 	b.list(4*time.Hour+time.Minute, "second", corrected)
 	b.after(5*time.Hour, func() {
 		s := b.status()
-		if len(s.Waiting) != 0 || s.Totals.Verified != 2 || !s.has("0 are new, 2 corrected") {
+		if len(s.Waiting) != 0 || s.Totals.Verified != 2 || !s.has("0 new, 2 corrected") {
 			t.Errorf("after the correction: %+v, waiting %+v, audit %+v", s.Totals, s.Waiting, s.Audit)
 		}
 	})

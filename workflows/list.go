@@ -288,7 +288,7 @@ func (t *tenant) enrollCommit(ctx workflow.Context, in EnrollCommitInput) (Enrol
 	*i = importState{ID: i.ID, Of: i.Of, Rows: i.Rows, listing: i.listing, Committed: true}
 	i.Changes = nil
 	t.set(migration.StepList, migration.Done, fmt.Sprintf("%d mailboxes", t.s.Ledger.len()))
-	t.record("", fmt.Sprintf("a list of %d mailboxes was taken in: %d are new, %d corrected, %d as they were", i.Rows, i.New, i.Corrected, i.Unchanged))
+	t.record("", fmt.Sprintf("a list of %d mailboxes was taken in: %d new, %d corrected, %d as they were", i.Rows, i.New, i.Corrected, i.Unchanged))
 	return result, nil
 }
 

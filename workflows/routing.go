@@ -62,7 +62,7 @@ func (t *tenant) prove(ctx workflow.Context) error {
 			return err
 		}
 		open := t.open()
-		t.set(migration.StepRouting, migration.Running, fmt.Sprintf("%d required proofs are open", len(open)))
+		t.set(migration.StepRouting, migration.Running, fmt.Sprintf("required proofs that are open: %d", len(open)))
 		if len(open) == 0 {
 			return nil
 		}

@@ -149,6 +149,9 @@ func (f *fake) ListWorkflow(_ context.Context, r *workflowservice.ListWorkflowEx
 		}
 		all = append(all, info)
 	}
+	slices.SortStableFunc(all, func(a, b *workflowpb.WorkflowExecutionInfo) int { // the newest first, as a server does
+		return b.GetStartTime().AsTime().Compare(a.GetStartTime().AsTime())
+	})
 	from, _ := strconv.Atoi(string(r.GetNextPageToken()))
 	size := int(r.GetPageSize())
 	if f.pages > 0 {

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -182,6 +183,8 @@ func (o *Operator) waveMemos(ctx context.Context, tenant, launch string) []workf
 		}
 		waves = append(waves, wave)
 	}
+	// The list has those that began last first, which a new run does too.
+	slices.SortFunc(waves, func(a, b workflows.WaveStatus) int { return strings.Compare(a.Name, b.Name) })
 	return waves
 }
 

@@ -51,9 +51,11 @@ func TestStatusWithoutAWorker(t *testing.T) {
 			States: []migration.State{migration.Done, migration.Done}, Totals: workflows.Totals{Mailboxes: 3, Verified: 2}, Digest: "4f1d",
 		},
 	})
-	f.add(t, "contoso/20261123-1/pilot", workflows.WaveType, isRunning, map[string]any{
-		workflows.MemoStatus: workflows.Memo{State: migration.Running, Totals: workflows.Totals{Mailboxes: 1}},
-	})
+	for i, wave := range []string{"main", "pilot"} {
+		f.add(t, "contoso/20261123-1/"+wave, workflows.WaveType, isRunning, map[string]any{
+			workflows.MemoStatus: workflows.Memo{State: migration.Running, Totals: workflows.Totals{Mailboxes: 2 - i}},
+		}).StartTime = timestamppb.New(began.Add(time.Duration(i) * time.Hour))
+	}
 	s, err := operatorOf(f).Status(t.Context(), "contoso")
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +69,7 @@ func TestStatusWithoutAWorker(t *testing.T) {
 	if len(s.Steps) != 11 || s.Steps[1].State != migration.Done || s.Steps[2].State != migration.Pending || s.Steps[8].Since != since {
 		t.Errorf("steps %+v", s.Steps)
 	}
-	if len(s.Waves) != 1 || s.Waves[0].Name != "pilot" || s.Waves[0].Totals.Mailboxes != 1 {
+	if len(s.Waves) != 2 || s.Waves[0].Name != "main" || s.Waves[1].Name != "pilot" || s.Waves[1].Totals.Mailboxes != 1 {
 		t.Errorf("waves %+v", s.Waves)
 	}
 }

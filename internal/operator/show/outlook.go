@@ -16,7 +16,7 @@ func outlook(b *strings.Builder, s operator.Status, o Options) {
 		return
 	}
 	b.WriteString(o.labelled("How far", howFar(s)))
-	b.WriteString(o.labelled("When done", whenDone(s.Outlook)))
+	b.WriteString(o.labelled("When done", whenDone(s)))
 	if s.Outlook.Forecast > 0 {
 		b.WriteString(o.labelled("Forecast", forecast(s.Outlook)))
 	}
@@ -80,11 +80,11 @@ func howFar(s operator.Status) string {
 
 // whenDone says when the first copies will be or were complete. For what comes after them no date can be given: it waits
 // for people, for the DNS and for days of quiet.
-func whenDone(l operator.Outlook) string {
+func whenDone(s operator.Status) string {
+	l := s.Outlook
 	switch {
 	case !l.Ended.IsZero():
-		return fmt.Sprintf("the first copies were complete on %s, after %s; the end has no date: it waits for approval, the DNS, and days of quiet",
-			date(l.Ended), roughly(l.Ended.Sub(l.Began)))
+		return fmt.Sprintf("the first copies were complete on %s, after %s; %s", date(l.Ended), roughly(l.Ended.Sub(l.Began)), after(s))
 	case l.Unknown != "":
 		return "not known: " + l.Unknown
 	}
@@ -96,6 +96,18 @@ func whenDone(l operator.Outlook) string {
 		line += fmt.Sprintf("; %s taken to be like the others, since step 6 has not counted them yet", report.Plural(l.Guessed, "mailbox is", "mailboxes are"))
 	}
 	return line
+}
+
+// after is what comes after the first copies.
+func after(s operator.Status) string {
+	over := func(step migration.Step) bool { return int(step) <= len(s.Steps) && s.Steps[step-1].State.Finished() }
+	switch {
+	case over(migration.StepRouting):
+		return "what is left is step 11"
+	case over(migration.StepCutover):
+		return "the end has no date: it waits for the DNS, and days of quiet"
+	}
+	return "the end has no date: it waits for approval, the DNS, and days of quiet"
 }
 
 // forecast is what step 6 made of the first copies, to be held against what becomes of them.

@@ -108,6 +108,15 @@ func TestStatus(t *testing.T) {
 		}, {After: migration.Record{Name: "autodiscover.contoso.com", Type: "CNAME", TTL: 3600, Data: []string{"autodiscover.outlook.com"}}}},
 	}
 	gate.Outlook.Ended, gate.Outlook.Slowest = ago(time.Hour), ""
+	routing := moved()
+	routing.Waiting, routing.WaitingCount, routing.Outlook = nil, 0, gate.Outlook
+	for i := range routing.Steps[:migration.StepCutover] {
+		routing.Steps[i].State, routing.Steps[i].Text = migration.Done, ""
+	}
+	routing.Proofs = []migration.Proof{{
+		Domain: "contoso.com", Kind: migration.ProofProbe, State: migration.ProofPassed,
+		Text: "probe 1 is in the mailbox of ada@contoso.com: " + strings.Repeat("from mail.outside.example by mail.protection.outlook.com | ", 6),
+	}, {Domain: "contoso.com", Kind: migration.ProofTrace, State: migration.ProofOpen, Text: "no message yet"}}
 	unchanged := gate
 	unchanged.Gate = &workflows.Gate{Digest: "77aa", Domains: []string{"contoso.com"}, Since: ago(time.Minute)}
 	killed := moved()
@@ -135,6 +144,7 @@ func TestStatus(t *testing.T) {
 		{"moving", moved(), live, Options{Width: 100, Command: "starter --address temporal:7233"}},
 		{"narrow", moved(), nil, Options{Width: 60}},
 		{"gate", gate, nil, Options{}},
+		{"routing", routing, nil, Options{Width: 100}},
 		{"unchanged", unchanged, nil, Options{}},
 		{"crowd", crowd, nil, Options{}},
 		{"paused", paused, nil, Options{}},

@@ -180,6 +180,9 @@ func copying(b *strings.Builder, live []operator.Live, o Options) {
 	b.WriteString(trimLines(t.Render()))
 }
 
+// shownProof is how much of a proof is shown; the report has all of it.
+const shownProof = 100
+
 func proofs(b *strings.Builder, all []migration.Proof, o Options) {
 	if len(all) == 0 {
 		return
@@ -191,7 +194,7 @@ func proofs(b *strings.Builder, all []migration.Proof, o Options) {
 	}
 	for _, p := range all {
 		prefix := fmt.Sprintf("  %s  %-7s  %-14s  ", text.Pad(plain(p.Domain), domain, ' '), p.Kind, p.State)
-		b.WriteString(o.hanging(prefix, plain(p.Text)))
+		b.WriteString(o.hanging(prefix, cut(plain(p.Text), shownProof)))
 	}
 }
 
