@@ -65,7 +65,7 @@ func (f *follower) show(ctx context.Context, status operator.Status) {
 	due := dueOf(f.chores, status, time.Now())
 	switch {
 	case status.Gate != nil && f.decided == status.Gate.Digest:
-	case status.Gate != nil && (!f.auto || len(due) == 0):
+	case status.Gate != nil && status.Worker && (!f.auto || len(due) == 0): // else nobody can see what it would change
 		f.decided = status.Gate.Digest
 		f.view.gate(status)
 		if f.auto {

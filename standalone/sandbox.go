@@ -86,6 +86,7 @@ printed. The same directory is the same world on the same ports.`,
 		}
 		fmt.Fprintf(c.OutOrStdout(), "CA    %s\nPlan  %s\nCSV   %s (it has the passwords)\n", w.CA(), planPath, csvPath)
 		printMishaps(c.OutOrStdout(), w, data)
+		fmt.Fprintf(c.OutOrStdout(), "Launch it: starter launch --plan %s --csv %s\nCtrl-C ends it; the same command goes on. What arrives from outside is told below.\n", planPath, csvPath)
 		<-c.Context().Done()
 		return w.Close()
 	}
@@ -98,8 +99,12 @@ func printMishaps(out io.Writer, w *sandbox.World, data string) {
 	if m == (sandbox.Mishaps{}) {
 		return
 	}
-	fmt.Fprintf(out, "To practise: %s has a wrong password in the list, and the right one in %s; %s has left and need not be copied;\n"+
-		"%s is in %s alone; at one message of %s the tenant's server cuts the connection each time.\n",
+	fmt.Fprintf(out, `To practise:
+  %s has a wrong password in the list, and the right one in %s
+  %s has left, and need not be copied
+  %s is in %s alone
+  at one message of %s the tenant's server cuts the connection, each time
+`,
 		m.WrongPassword, filepath.Join(data, string(sandbox.CorrectedList)), m.Leaver, m.Latecomer,
 		filepath.Join(data, string(sandbox.LateList)), m.Poison.Address)
 }

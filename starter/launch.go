@@ -36,7 +36,9 @@ from variables and files must be there.`,
 			}
 			if code := plan.Acknowledgement(warnings); code != "" {
 				fmt.Fprintf(cmd.ErrOrStderr(), "hint: a launch must acknowledge the warnings: --acknowledge %s\n", code)
+				return nil
 			}
+			fmt.Fprintf(out, "\nnothing is wrong with the plan and the list; launch them: starter launch --plan %s --csv %s\n", f.plan, f.csv)
 			return nil
 		},
 	}

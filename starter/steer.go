@@ -66,9 +66,20 @@ func (s *starter) give(cmd *cobra.Command, tenant, wave, mailbox string, who sig
 		if err != nil {
 			return err
 		}
-		signal := told{tenant, id, cmd.Name(), by, fmt.Sprintf("%s %s, by %s", doing, id, by)}
+		signal := told{tenant, id, cmd.Name(), by, fmt.Sprintf("%s %s, by %s", doing, named(tenant, wave, mailbox), by)}
 		return s.tell(cmd, l, signal, func() error { return give(l, cmd.Context(), id, workflows.Order{By: by, Reason: who.reason}) })
 	})
+}
+
+// named is what an order is for, in words.
+func named(tenant, wave, mailbox string) string {
+	switch {
+	case mailbox != "":
+		return strings.ToLower(mailbox)
+	case wave != "":
+		return "wave " + wave + " of " + tenant
+	}
+	return tenant
 }
 
 func (s *starter) exclude() *cobra.Command {

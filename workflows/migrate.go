@@ -202,7 +202,7 @@ func (m *mailbox) askAboutPoison() {
 	m.s.Quarantine = nil
 	m.wait(migration.StepMigrate, migration.Problem{
 		Kind: "poison",
-		Text: shorten(fmt.Sprintf("%d messages ended the copy again and again, alone too, and count as refused: %s",
+		Text: shorten(fmt.Sprintf("%d of its messages ended the copy again and again, tried alone too: %s",
 			len(all), strings.Join(all, "; ")), 900),
 		Remedy: "look at them at the source; retry or skip the step for this mailbox to leave them out as refused, or restart it to try them again",
 	})

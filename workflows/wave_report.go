@@ -259,7 +259,7 @@ func stepOf(c stepCount, total int, begun bool) StepStatus {
 		s.Text = fmt.Sprintf("%d of %d", c.Done, total)
 	}
 	if c.Waiting > 0 {
-		s.Text += fmt.Sprintf(", %d wait for a person", c.Waiting)
+		s.Text += fmt.Sprintf(", waiting for a person: %d", c.Waiting)
 	}
 	if c.Late > 0 && total > 0 {
 		if s.State == migration.Pending {

@@ -134,6 +134,9 @@ func (o *Operator) remembered(ctx context.Context, tenant string, e execution, s
 	}
 	if idle, err := o.noPollers(ctx); err != nil || !idle {
 		s.Note = fmt.Sprintf("no worker answered (%v); this is the last that is known", why)
+		if noAnswer(why) {
+			s.Note = "no worker answered in time; this is the last that is known"
+		}
 		if o.stuck(ctx, tenant) {
 			s.Note = "the workers fail at this migration, again and again, so it stands still: see their log; this is the last that is known"
 		}

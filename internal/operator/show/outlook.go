@@ -51,7 +51,7 @@ func dueLine(due operator.Due) string {
 	if due.First.Mailbox != "" {
 		what = plain(due.First.Mailbox) + ": " + what
 	}
-	line := fmt.Sprintf("%s: %s", due.Party, cut(what, 120))
+	line := fmt.Sprintf("%s: %s", due.Party, cut(what, 160))
 	if due.Count > 1 {
 		line += fmt.Sprintf(" (and %s more)", report.Count(due.Count-1))
 	}
@@ -93,7 +93,7 @@ func whenDone(s operator.Status) string {
 		line += fmt.Sprintf("; %s alone takes that long", plain(l.Slowest))
 	}
 	if l.Guessed > 0 {
-		line += fmt.Sprintf("; %s taken to be like the others, since step 6 has not counted them yet", report.Plural(l.Guessed, "mailbox is", "mailboxes are"))
+		line += fmt.Sprintf("; %s taken to be like the others, not counted by step 6 yet", report.Plural(l.Guessed, "mailbox is", "mailboxes are"))
 	}
 	return line
 }

@@ -135,6 +135,9 @@ func TestStatus(t *testing.T) {
 	remembered := moved()
 	remembered.Worker, remembered.Note, remembered.Modified = false, "no worker is running, so nothing goes on and this is the last that is known", ago(time.Hour)
 	remembered.Outlook = operator.Outlook{Unknown: "no worker is running", Forecast: remembered.Outlook.Forecast}
+	rememberedGate := remembered
+	rememberedGate.Waiting, rememberedGate.WaitingCount = nil, 0
+	rememberedGate.Gate = &workflows.Gate{Digest: "4f1d2c", Since: ago(time.Hour)}
 	for _, test := range []struct {
 		name    string
 		status  operator.Status
@@ -151,6 +154,7 @@ func TestStatus(t *testing.T) {
 		{"closed", closed, nil, Options{}},
 		{"terminated", killed, nil, Options{}},
 		{"remembered", remembered, nil, Options{}},
+		{"remembered-gate", rememberedGate, nil, Options{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.options.Now = now

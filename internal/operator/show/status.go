@@ -232,9 +232,11 @@ func gate(b *strings.Builder, tenant string, g workflows.Gate, o Options) {
 		title = "The MX change has waited for approval for " + report.Age(o.now().Sub(g.Since))
 	}
 	b.WriteString(o.paint(title, text.Bold, text.FgYellow) + "\n")
-	if len(g.Domains) > 0 {
-		fmt.Fprintf(b, "  Domains, in this order: %s\n", plain(strings.Join(g.Domains, ", ")))
+	if len(g.Domains) == 0 { // the memo has the digest alone
+		b.WriteString(o.wrap("What it would change is shown, and can be approved, when a worker answers.", 2) + "\n")
+		return
 	}
+	fmt.Fprintf(b, "  Domains, in this order: %s\n", plain(strings.Join(g.Domains, ", ")))
 	changes(b, g.Changes, o)
 	if len(g.Changes) == 0 {
 		b.WriteString(o.wrap("No record is changed: every MX is already as the tenant wants it. An approval goes on to the proofs of routing.", 2) + "\n")
