@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -97,7 +98,7 @@ func (o *Operator) ask(ctx context.Context, id, name string, into any) error {
 	defer cancel()
 	value, err := o.temporal.QueryWorkflow(limited, id, "", name)
 	if err != nil {
-		return err
+		return errors.Join(limited.Err(), err) // the server may call it a cancelled stream
 	}
 	return value.Get(into)
 }
