@@ -33,8 +33,8 @@ func named(out io.Writer, r migration.Report, mishaps sandbox.Mishaps) {
 		}
 	}
 	for _, group := range refused {
-		fmt.Fprintf(out, "  %s in %d mailboxes: %s. To do: each is named in %s; save those that matter from the source\n",
-			counted(group.messages, "message", "messages"), len(group.mailboxes), group.why, reportFile)
+		fmt.Fprintf(out, "  %s in %s: %s. To do: each is named in %s; save those that matter from the source\n",
+			report.Plural(group.messages, "message", "messages"), report.Plural(len(group.mailboxes), "mailbox", "mailboxes"), group.why, reportFile)
 	}
 	if mishaps.Latecomer != "" && !slices.ContainsFunc(r.Mailboxes, func(m migration.MailboxAccount) bool { return m.Address == mishaps.Latecomer }) {
 		fmt.Fprintf(out, "  %s: in no list that was launched. To do: launch %s\n", mishaps.Latecomer, sandbox.LateList)
@@ -83,11 +83,4 @@ func (t tally) String() string {
 // oneLine frees what a server or a person wrote of everything that could draw on a terminal.
 func oneLine(text string) string {
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
-}
-
-func counted(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return report.Count(n) + " " + many
 }

@@ -80,6 +80,9 @@ func (f *passwordsFlags) order(cmd *cobra.Command) (operator.PasswordOrder, erro
 	return order, nil
 }
 
+// shownBefore is how many of those that were handed out before are named.
+const shownBefore = 10
+
 // handOut has them handed out and writes them. The file is made before they are asked for: what can't be written must not
 // be handed out. One that nothing was written to is taken away again.
 func (s *starter) handOut(cmd *cobra.Command, l link, tenant string, order operator.PasswordOrder, f passwordsFlags) error {
@@ -102,7 +105,11 @@ func (s *starter) handOut(cmd *cobra.Command, l link, tenant string, order opera
 		}
 	}
 	report := cmd.ErrOrStderr() // standard output may have the passwords
-	for _, before := range handed.Before {
+	for i, before := range handed.Before {
+		if i == shownBefore {
+			fmt.Fprintf(report, "and %d more: handed out before\n", len(handed.Before)-i)
+			break
+		}
 		fmt.Fprintf(report, "%s: handed out before, to %s by %s on %s\n", before.Address, before.To, before.By, clock(before.At))
 	}
 	for _, address := range handed.None {

@@ -44,7 +44,10 @@ func Plan(w io.Writer, p migration.Plan, rows []migration.Mailbox, o Options) er
 			}
 		}
 		note := "begins when the pilot wave is verified"
-		if i == 0 {
+		switch {
+		case len(p.Waves) == 1:
+			note = "begins at once"
+		case i == 0:
 			note = "the pilot: begins at once"
 		}
 		t.AppendRow(table.Row{plain(wave.Name), n, note})
