@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,30 @@ func TestMailboxFoundInUseIsOnlyAddedTo(t *testing.T) {
 	}
 	if note := c.world.Accounts["ada@contoso.com"].Note; !strings.Contains(note, "found in use") {
 		t.Errorf("the account's note is %q", note)
+	}
+}
+
+// To a mailbox that its row says is live, or that held mail when its user was found, a copy only adds, from the first on.
+func TestLiveMailboxesAreOnlyAddedTo(t *testing.T) {
+	b := newBench(t)
+	rows := testRows("wave-01", "ada", "ben", "cleo")
+	rows[0].Live = true
+	b.world.InUse = []string{"ben@contoso.com"}
+	b.enroll(rows)
+	b.approve(time.Hour)
+	if err := b.run(); err != nil {
+		t.Fatal(err)
+	}
+	first := map[string]bool{}
+	for _, in := range b.world.Copies {
+		if _, known := first[in.Mailbox.Address]; !known {
+			first[in.Mailbox.Address] = in.AddOnly
+		} else if first[in.Mailbox.Address] && !in.AddOnly {
+			t.Errorf("a delta of %s does more than add", in.Mailbox.Address)
+		}
+	}
+	if want := map[string]bool{"ada@contoso.com": true, "ben@contoso.com": true, "cleo@contoso.com": false}; !maps.Equal(first, want) {
+		t.Errorf("first copies that only add: %v, want %v", first, want)
 	}
 }
 

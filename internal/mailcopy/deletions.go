@@ -47,7 +47,7 @@ func (w *worker) followDeletions(ctx context.Context, jobs []job, gone map[*ledg
 	if err != nil {
 		return err
 	}
-	if (n > maxDeletions || n*maxDeletedShare > total+n) && n > w.o.DeletionsAllowed {
+	if tooMany(n, total) && n > w.o.DeletionsAllowed {
 		for _, d := range list {
 			d.from.pending = true
 		}
@@ -62,6 +62,9 @@ func (w *worker) followDeletions(ctx context.Context, jobs []job, gone map[*ledg
 	}
 	return w.bury(ctx, list)
 }
+
+// tooMany reports whether a person must be asked before n copies go, where total messages are left at the source.
+func tooMany(n, total int) bool { return n > maxDeletions || n*maxDeletedShare > total+n }
 
 // deletions are the copies to delete: what we copied ourselves, whose message neither is at the source nor moved within it.
 func (w *worker) deletions(jobs []job, gone map[*ledger]map[uint32]uint32) (list []deletion, n int) {

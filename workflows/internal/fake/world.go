@@ -37,6 +37,8 @@ type World struct {
 	Verdicts map[string][]bool
 	// users are those that were made.
 	users []string
+	// InUse are the addresses of users whose mailboxes held mail already.
+	InUse []string
 	// Late is how many messages the next verifications of a mailbox find that came after the pass.
 	Late map[string][]int
 	// Arrivals are what the next deltas of a mailbox find.
@@ -126,7 +128,7 @@ func (w *World) EnsureUsers(_ context.Context, in activities.EnsureUsersInput) (
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	for _, o := range outcomes {
-		user := activities.UserOutcome{Outcome: o}
+		user := activities.UserOutcome{Outcome: o, Result: migration.UserResult{Live: slices.Contains(w.InUse, o.Address)}}
 		if o.Done && !slices.Contains(w.users, o.Address) { // only a user that is created has a first password
 			w.users = append(w.users, o.Address)
 			user.Result.Created, user.Password = true, "sealed "+migration.Sealed(o.Address)
