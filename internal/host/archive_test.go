@@ -2,12 +2,17 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mailferry/mailferry/internal/migration"
 )
@@ -71,6 +76,65 @@ func TestArchiveWritesWholeOrNotAtAll(t *testing.T) {
 		t.Errorf("the file holds %q, %v", got, err)
 	}
 	if left, _ := os.ReadDir(filepath.Join(dir, "t")); len(left) != 1 {
+		t.Errorf("the folder has %v", left)
+	}
+}
+
+// Two attempts at the same file, of which one was given up too early: each file is that of one of them.
+func TestArchiveWithTwoWriters(t *testing.T) {
+	dir := t.TempDir()
+	url := "file://" + dir
+	var a fileArchive
+	contents := []string{strings.Repeat("one\n", 10_000), strings.Repeat("another\n", 10_000)}
+	var writers errgroup.Group
+	for _, content := range contents {
+		writers.Go(func() error {
+			for range 20 {
+				if err := a.Put(t.Context(), url, "t/l/report.json", []byte(content)); err != nil {
+					return err
+				}
+				got, err := a.Get(t.Context(), url, "t/l/report.json")
+				if err != nil {
+					return err
+				}
+				if !slices.Contains(contents, string(got)) {
+					return fmt.Errorf("the file holds %d bytes that neither wrote", len(got))
+				}
+			}
+			return nil
+		})
+	}
+	if err := writers.Wait(); err != nil {
+		t.Error(err)
+	}
+	if left, _ := os.ReadDir(filepath.Join(dir, "t/l")); len(left) != 1 {
+		t.Errorf("the folder has %v", left)
+	}
+}
+
+// What the system says of an archive that can't be written to is told with what was to be done; it may pass, so that it is
+// no problem for a person.
+func TestArchiveThatCannotBeWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inTheWay := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(inTheWay, "t/report.json/x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	full := func(io.Writer) error { return syscall.ENOSPC }
+	var a fileArchive
+	for name, err := range map[string]error{
+		"opening the archive":                                           a.Put(t.Context(), "file://"+file, "t/report.json", nil),
+		`writing "report.json" to the archive`:                          a.Put(t.Context(), "file://"+inTheWay, "t/report.json", nil),
+		`writing "report.html" to the archive: no space left on device`: a.Write(t.Context(), "file://"+inTheWay, "t/report.html", full),
+	} {
+		if _, problem := migration.AsProblem(err); err == nil || problem || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if left, _ := os.ReadDir(filepath.Join(inTheWay, "t")); len(left) != 1 {
 		t.Errorf("the folder has %v", left)
 	}
 }
