@@ -21,6 +21,18 @@ func changesMX(activity, what string) bool {
 	return activity == "ApplyChange" && !strings.HasPrefix(what, old)
 }
 
+// refuseMX has every change of the MX fail, until the returned function is called.
+func (b *bench) refuseMX(err error) (mend func()) {
+	refuses := true
+	b.world.Refuse = func(activity, what string) error {
+		if refuses && changesMX(activity, what) {
+			return err
+		}
+		return nil
+	}
+	return func() { refuses = false }
+}
+
 func TestAbortWhileTheMXIsBeingChangedTakesItBack(t *testing.T) {
 	b := newBench(t)
 	b.enroll(testRows("wave-01", "ada"))
@@ -50,20 +62,14 @@ func TestAbortWhileTheMXIsBeingChangedTakesItBack(t *testing.T) {
 func TestRefusedChangeGoesBackToTheGate(t *testing.T) {
 	b := newBench(t)
 	b.enroll(testRows("wave-01", "ada", "ben"))
-	refuses := true
-	b.world.Refuse = func(activity, what string) error {
-		if refuses && changesMX(activity, what) {
-			return fake.Problem("dns-refused", "the server refuses the key")
-		}
-		return nil
-	}
+	mend := b.refuseMX(fake.Problem("dns-refused", "the server refuses the key"))
 	b.after(3*time.Hour, func() { b.SignalWorkflow(SignalApprove, Decision{Digest: b.status().Gate.Digest, By: "Grace"}) })
 	b.after(4*time.Hour, func() {
 		if s := b.status(); len(s.Waiting) != 1 || s.Waiting[0].Problem.Kind != "dns-refused" {
 			t.Errorf("waiting for %+v", s.Waiting)
 		}
 		b.SignalWorkflow(SignalPause, Order{By: "Boss"})
-		refuses = false
+		mend()
 		b.SignalWorkflow(SignalRetry, StepOrder{Step: migration.StepCutover, By: "Grace"})
 	})
 	b.after(6*time.Hour, func() {
@@ -169,12 +175,7 @@ func TestAbortWhileAChangeFailsLeavesEverything(t *testing.T) {
 func TestAbortAfterAChangeByHandTakesItBack(t *testing.T) {
 	b := newBench(t)
 	b.enroll(testRows("wave-01", "ada"))
-	b.world.Refuse = func(activity, what string) error {
-		if changesMX(activity, what) {
-			return fake.Problem("dns-by-hand", "change it by hand")
-		}
-		return nil
-	}
+	b.refuseMX(fake.Problem("dns-by-hand", "change it by hand"))
 	b.after(3*time.Hour, func() { b.SignalWorkflow(SignalApprove, Decision{Digest: b.status().Gate.Digest, By: "Grace"}) })
 	b.after(4*time.Hour, func() {
 		b.world.MX["contoso.com"] = migration.Record{Name: "contoso.com", Type: "MX", TTL: 300, Data: []string{"0 contoso-com.mail.protection.outlook.com"}}
@@ -193,16 +194,10 @@ func TestAbortAfterAChangeByHandTakesItBack(t *testing.T) {
 func TestChangeByHandNeedsOneApproval(t *testing.T) {
 	b := newBench(t)
 	b.enroll(testRows("wave-01", "ada"))
-	byHand := true
-	b.world.Refuse = func(activity, what string) error {
-		if byHand && changesMX(activity, what) {
-			return fake.Problem("dns-by-hand", "change it by hand")
-		}
-		return nil
-	}
+	mend := b.refuseMX(fake.Problem("dns-by-hand", "change it by hand"))
 	b.after(3*time.Hour, func() { b.SignalWorkflow(SignalApprove, Decision{Digest: b.status().Gate.Digest, By: "Grace"}) })
 	b.after(4*time.Hour, func() {
-		byHand = false
+		mend()
 		b.world.MX["contoso.com"] = migration.Record{Name: "contoso.com", Type: "MX", TTL: 300, Data: []string{"0 contoso-com.mail.protection.outlook.com"}}
 		b.SignalWorkflow(SignalRetry, StepOrder{Step: migration.StepCutover, By: "Grace"})
 	})
@@ -218,16 +213,10 @@ func TestChangeByHandNeedsOneApproval(t *testing.T) {
 func TestApprovalIsRejectedWhileItsChangeWaits(t *testing.T) {
 	b := newBench(t)
 	b.enroll(testRows("wave-01", "ada"))
-	refuses := true
-	b.world.Refuse = func(activity, what string) error {
-		if refuses && changesMX(activity, what) {
-			return fake.Problem("dns-refused", "the server refuses the key")
-		}
-		return nil
-	}
+	mend := b.refuseMX(fake.Problem("dns-refused", "the server refuses the key"))
 	b.after(3*time.Hour, func() { b.SignalWorkflow(SignalApprove, Decision{Digest: b.status().Gate.Digest, By: "Grace"}) })
 	b.after(4*time.Hour, func() {
-		refuses = false
+		mend()
 		b.SignalWorkflow(SignalReject, Decision{Digest: b.status().Approvals[0].Digest, By: "Boss"})
 		b.SignalWorkflow(SignalRetry, StepOrder{Step: migration.StepCutover, By: "Mallory"})
 	})
@@ -249,16 +238,10 @@ func TestApprovalIsRejectedWhileItsChangeWaits(t *testing.T) {
 func TestSlowChangeIsLookedAtAgain(t *testing.T) {
 	b := newBench(t)
 	b.enroll(testRows("wave-01", "ada"))
-	down := true
-	b.world.Refuse = func(activity, what string) error {
-		if down && changesMX(activity, what) {
-			return temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, errPassing)
-		}
-		return nil
-	}
+	mend := b.refuseMX(temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, errPassing))
 	b.after(3*time.Hour, func() { b.SignalWorkflow(SignalApprove, Decision{Digest: b.status().Gate.Digest, By: "Grace"}) })
 	b.after(4*time.Hour, func() { b.SignalWorkflow(SignalPause, Order{By: "Boss"}) })
-	b.after(5*time.Hour, func() { down = false })
+	b.after(5*time.Hour, mend)
 	b.after(6*time.Hour, func() {
 		if s := b.status(); b.world.MX["contoso.com"].Data[0] != old || !s.has("could not be changed within") || !s.has("the gate is closed") {
 			t.Errorf("the MX is %v; audit %+v", b.world.MX["contoso.com"], s.Audit)

@@ -46,7 +46,7 @@ func TestReplayFailsOnAnotherOrder(t *testing.T) {
 		{"mailbox", "Copy", "Verify", "mailbox-ada-1.json.gz"},
 	} {
 		path := filepath.Join(histories, "v1", "approve", exchanged.file)
-		options := worker.WorkflowReplayerOptions{Interceptors: []interceptor.WorkerInterceptor{&exchange{a: exchanged.a, b: exchanged.b}}}
+		options := worker.WorkflowReplayerOptions{Interceptors: []interceptor.WorkerInterceptor{exchange(exchanged.a, exchanged.b)}}
 		if err := replay(t, path, options); err == nil {
 			t.Errorf("the %s's history replays with %s and %s exchanged", exchanged.name, exchanged.a, exchanged.b)
 		}
@@ -129,42 +129,29 @@ func load(t *testing.T, path string) *historypb.History {
 	return history
 }
 
-// exchange is an interceptor that schedules each of two activities in the other's place.
-type exchange struct {
-	interceptor.WorkerInterceptorBase
+// exchanging schedules each of two activities in the other's place.
+type exchanging struct {
+	interceptor.WorkflowOutboundInterceptorBase
 	a, b string
 }
 
-func (e *exchange) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
-	inbound := &exchangeInbound{e: e}
-	inbound.Next = next
-	return inbound
+// exchange is the interceptor of exchanging.
+func exchange(a, b string) interceptor.WorkerInterceptor {
+	return &outbound{wrap: func(next interceptor.WorkflowOutboundInterceptor) interceptor.WorkflowOutboundInterceptor {
+		e := &exchanging{a: a, b: b}
+		e.Next = next
+		return e
+	}}
 }
 
-type exchangeInbound struct {
-	interceptor.WorkflowInboundInterceptorBase
-	e *exchange
-}
-
-func (i *exchangeInbound) Init(outbound interceptor.WorkflowOutboundInterceptor) error {
-	exchanging := &exchangeOutbound{e: i.e}
-	exchanging.Next = outbound
-	return i.Next.Init(exchanging)
-}
-
-type exchangeOutbound struct {
-	interceptor.WorkflowOutboundInterceptorBase
-	e *exchange
-}
-
-func (o *exchangeOutbound) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
+func (e *exchanging) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
 	switch name {
-	case o.e.a:
-		name = o.e.b
-	case o.e.b:
-		name = o.e.a
+	case e.a:
+		name = e.b
+	case e.b:
+		name = e.a
 	}
-	return o.Next.ExecuteActivity(ctx, name, args...)
+	return e.Next.ExecuteActivity(ctx, name, args...)
 }
 
 // silent is a logger that says nothing.

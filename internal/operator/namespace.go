@@ -100,18 +100,3 @@ func missingAttributes(ctx context.Context, s Services, namespace string) (map[s
 	}
 	return missing, nil
 }
-
-// EnsureAttributes makes those search attributes that the namespace lacks.
-func EnsureAttributes(ctx context.Context, s Services, namespace string) error {
-	missing, err := missingAttributes(ctx, s, namespace)
-	if err != nil {
-		return Translate(err)
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	_, err = s.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
-		Namespace: namespace, SearchAttributes: missing,
-	})
-	return Translate(err)
-}

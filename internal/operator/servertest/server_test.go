@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -33,13 +34,19 @@ func start(t *testing.T) world {
 	if err := operator.Check(t.Context(), c, w.namespace, plan("contoso")); !operator.IsKind(err, operator.NoAttributes) && !operator.IsKind(err, operator.ShortMemory) {
 		t.Errorf("a fresh namespace: %v", err)
 	}
-	if err := operator.EnsureAttributes(t.Context(), c, w.namespace); err != nil {
+	w.addAttributes(t)
+	return w
+}
+
+// addAttributes makes the search attributes that migrations need.
+func (w world) addAttributes(t *testing.T) {
+	t.Helper()
+	_, err := w.client.OperatorService().AddSearchAttributes(t.Context(), &operatorservice.AddSearchAttributesRequest{
+		Namespace: w.namespace, SearchAttributes: operator.Attributes(),
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := operator.EnsureAttributes(t.Context(), c, w.namespace); err != nil {
-		t.Fatalf("once more: %v", err)
-	}
-	return w
 }
 
 // work runs a worker until the returned function is called.

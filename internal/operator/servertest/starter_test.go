@@ -135,9 +135,7 @@ func TestCommandLine(t *testing.T) {
 	remember(t, w)
 	_, stderr = c.run(1, launch...)
 	c.want(stderr, `^error: the namespace lacks Mailferry's search attributes: MailferryTenant, MailferryLaunch, MailferryState, MailferryStep$`)
-	if err := operator.EnsureAttributes(t.Context(), client, namespace); err != nil {
-		t.Fatal(err)
-	}
+	w.addAttributes(t)
 	_, stderr = c.run(1, "status")
 	c.want(stderr, `^error: the namespace ".*" has no migration$`)
 
