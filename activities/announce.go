@@ -93,7 +93,7 @@ var lookFor = [...]time.Duration{0, 2 * time.Second, 8 * time.Second}
 // lookUp decides what became of a notice that may have been sent. It is done in any case: found, or recorded as one
 // that may have been sent.
 func (a *Activities) lookUp(ctx context.Context, in NotifyInput, m migration.Mailbox, messageID string) (migration.Outcome, error) {
-	why := "it is not in the recipient's mailbox"
+	var why string
 	for _, pause := range lookFor {
 		if err := sleep(ctx, pause); err != nil {
 			return migration.Outcome{}, err

@@ -9,9 +9,27 @@ import (
 	"github.com/mailferry/mailferry/workflows"
 )
 
+// decision is what a person says at the gate: to what, by its digest, who, and with what note.
+type decision struct {
+	signature
+	digest string
+}
+
+func (d *decision) flags(cmd *cobra.Command, digest, note string) {
+	cmd.Flags().StringVar(&d.digest, "digest", "", digest)
+	d.signature.flags(cmd, "note", note)
+}
+
+func (d *decision) read(cmd *cobra.Command) (workflows.Decision, error) {
+	if err := required(cmd, "digest"); err != nil {
+		return workflows.Decision{}, err
+	}
+	by, err := d.name()
+	return workflows.Decision{Digest: d.digest, By: by, Note: d.reason}, err
+}
+
 func (s *starter) approve() *cobra.Command {
-	var who signature
-	var digest string
+	var d decision
 	cmd := &cobra.Command{
 		Use:     "approve TENANT --digest DIGEST",
 		GroupID: "decide",
@@ -27,10 +45,7 @@ to the gate. It needs a running worker, which answers at once.`,
   starter approve contoso --digest 4f1d2c --by "Grace Hopper" --note "agreed in the change board"`,
 		Args: oneTenant,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := required(cmd, "digest"); err != nil {
-				return err
-			}
-			by, err := who.name()
+			decided, err := d.read(cmd)
 			if err != nil {
 				return err
 			}
@@ -39,12 +54,12 @@ to the gate. It needs a running worker, which answers at once.`,
 				if err != nil {
 					return err
 				}
-				result, err := l.Approve(cmd.Context(), args[0], workflows.Decision{Digest: digest, By: by, Note: who.reason})
+				result, err := l.Approve(cmd.Context(), args[0], decided)
 				if err != nil {
 					return err
 				}
 				out := cmd.OutOrStdout()
-				fmt.Fprintf(out, "approved by %s at %s: %s\n", by, clock(result.At), result.Digest)
+				fmt.Fprintf(out, "approved by %s at %s: %s\n", decided.By, clock(result.At), result.Digest)
 				if status.Gate != nil && status.Gate.Digest == result.Digest && len(status.Gate.Changes) > 0 {
 					fmt.Fprintln(out, "what is changed now:")
 					return show.Changes(out, status.Gate.Changes, s.look(out))
@@ -53,14 +68,12 @@ to the gate. It needs a running worker, which answers at once.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&digest, "digest", "", "the digest of what is approved, as status shows it")
-	who.flags(cmd, "note", "a note to the approval; recorded and shown")
+	d.flags(cmd, "the digest of what is approved, as status shows it", "a note to the approval; recorded and shown")
 	return cmd
 }
 
 func (s *starter) reject() *cobra.Command {
-	var who signature
-	var digest string
+	var d decision
 	cmd := &cobra.Command{
 		Use:     "reject TENANT --digest DIGEST",
 		GroupID: "decide",
@@ -72,22 +85,18 @@ The rejection is recorded by the server even while no worker runs.`,
 		Example: `  starter reject contoso --digest 4f1d2c --note "not before the trade fair"`,
 		Args:    oneTenant,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := required(cmd, "digest"); err != nil {
-				return err
-			}
-			by, err := who.name()
+			decided, err := d.read(cmd)
 			if err != nil {
 				return err
 			}
 			return s.with(cmd, func(l link) error {
-				order := told{args[0], args[0], workflows.SignalReject, by, fmt.Sprintf("rejection of %s by %s", digest, by)}
+				order := told{args[0], args[0], workflows.SignalReject, decided.By, fmt.Sprintf("rejection of %s by %s", decided.Digest, decided.By)}
 				return s.tell(cmd, l, order, func() error {
-					return l.Reject(cmd.Context(), args[0], workflows.Decision{Digest: digest, By: by, Note: who.reason})
+					return l.Reject(cmd.Context(), args[0], decided)
 				})
 			})
 		},
 	}
-	cmd.Flags().StringVar(&digest, "digest", "", "the digest of what is rejected, as status shows it")
-	who.flags(cmd, "note", "why; recorded and shown")
+	d.flags(cmd, "the digest of what is rejected, as status shows it", "why; recorded and shown")
 	return cmd
 }

@@ -87,11 +87,8 @@ func printError(w io.Writer, err error) {
 	for _, suggestion := range strings.Fields(suggestions) {
 		fmt.Fprintf(w, "hint: did you mean %q?\n", suggestion)
 	}
-	var known *operator.Error
-	if errors.As(err, &known) {
-		for _, hint := range known.Hints {
-			fmt.Fprintf(w, "hint: %s\n", hint)
-		}
+	for _, hint := range operator.Hints(err) {
+		fmt.Fprintf(w, "hint: %s\n", hint)
 	}
 	var faults plan.Faults
 	if errors.As(err, &faults) {

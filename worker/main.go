@@ -55,11 +55,8 @@ func main() {
 	defer stop()
 	if err := run(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "error: %v\n", err)
-		var known *operator.Error
-		if errors.As(err, &known) {
-			for _, hint := range known.Hints {
-				fmt.Fprintf(os.Stderr, "hint: %s\n", hint)
-			}
+		for _, hint := range operator.Hints(err) {
+			fmt.Fprintf(os.Stderr, "hint: %s\n", hint)
 		}
 		os.Exit(1)
 	}

@@ -52,6 +52,15 @@ func IsKind(err error, kind Kind) bool {
 	return errors.As(err, &e) && e.Kind == kind
 }
 
+// Hints are what an operator can do about an error, none where nobody knows.
+func Hints(err error) []string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Hints
+	}
+	return nil
+}
+
 // Translate puts what Temporal says of a connection, a namespace or a permission into an operator's words. An error
 // that it doesn't know, an [Error] among them, it returns as it is.
 func Translate(err error) error {

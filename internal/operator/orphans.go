@@ -38,7 +38,7 @@ func (o *Operator) Orphans(ctx context.Context, tenant string) ([]Orphan, error)
 		query += fmt.Sprintf(" AND %s = '%s'", workflows.SearchTenant.GetName(), tenant)
 	}
 	var all []Orphan
-	whys := map[string]string{} // by launch; empty for one that runs
+	why := o.orphaning()
 	request := &workflowservice.ListWorkflowExecutionsRequest{PageSize: listedAtOnce, Query: query}
 	for {
 		response, err := o.temporal.ListWorkflow(ctx, request)
@@ -52,14 +52,10 @@ func (o *Operator) Orphans(ctx context.Context, tenant string) ([]Orphan, error)
 				continue // not one of ours
 			}
 			one.Tenant, one.Launch = parts[0], parts[1]
-			why, known := whys[one.Tenant+"/"+one.Launch]
-			if !known {
-				if why, err = o.orphaned(ctx, one.Tenant, one.Launch); err != nil {
-					return nil, err
-				}
-				whys[one.Tenant+"/"+one.Launch] = why
+			if one.Why, err = why(ctx, one); err != nil {
+				return nil, err
 			}
-			if one.Why = why; why != "" {
+			if one.Why != "" {
 				all = append(all, one)
 			}
 		}
@@ -71,6 +67,23 @@ func (o *Operator) Orphans(ctx context.Context, tenant string) ([]Orphan, error)
 		return cmp.Or(cmp.Compare(b.Type, a.Type), cmp.Compare(a.ID, b.ID)) // Wave before Mailbox
 	})
 	return all, nil
+}
+
+// orphaning is orphaned for many, with each launch looked at once.
+func (o *Operator) orphaning() func(context.Context, Orphan) (string, error) {
+	type launch struct{ tenant, launch string }
+	known := map[launch]string{}
+	return func(ctx context.Context, one Orphan) (string, error) {
+		of := launch{one.Tenant, one.Launch}
+		if why, ok := known[of]; ok {
+			return why, nil
+		}
+		why, err := o.orphaned(ctx, one.Tenant, one.Launch)
+		if err == nil {
+			known[of] = why
+		}
+		return why, err
+	}
 }
 
 // orphaned is why the waves and mailboxes of a launch are orphans; empty where their migration runs.
@@ -93,17 +106,11 @@ func (o *Operator) orphaned(ctx context.Context, tenant, launch string) (string,
 // runs again by now is left alone. It returns those that the order reached; whether they obey, [Operator.StillRunning] tells.
 func (o *Operator) AbortOrphans(ctx context.Context, orphans []Orphan, order workflows.Order) ([]Orphan, error) {
 	var reached []Orphan
-	whys := map[string]string{}
+	why := o.orphaning()
 	for _, one := range orphans {
-		why, known := whys[one.Tenant+"/"+one.Launch]
-		if !known {
-			var err error
-			if why, err = o.orphaned(ctx, one.Tenant, one.Launch); err != nil {
-				return reached, err
-			}
-			whys[one.Tenant+"/"+one.Launch] = why
-		}
-		if why == "" {
+		if why, err := why(ctx, one); err != nil {
+			return reached, err
+		} else if why == "" {
 			continue
 		}
 		switch err := o.Abort(ctx, one.ID, order); {

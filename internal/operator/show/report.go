@@ -22,7 +22,7 @@ func Report(w io.Writer, r migration.Report, o Options) error {
 	if end.IsZero() {
 		end, span = r.At, "since %s, an interim report as of %s (%s)\n"
 	}
-	fmt.Fprintf(&b, span, r.Started.UTC().Format("2006-01-02 15:04"), end.UTC().Format("2006-01-02 15:04 UTC"), report.Age(end.Sub(r.Started)))
+	fmt.Fprintf(&b, span, r.Started.UTC().Format("2006-01-02 15:04"), date(end), report.Age(end.Sub(r.Started)))
 	fmt.Fprintf(&b, "Domains: %s\n", plain(strings.Join(r.Domains, ", ")))
 	account(&b, r)
 	stepTimes(&b, r.Steps, end, o)
@@ -34,7 +34,7 @@ func Report(w io.Writer, r migration.Report, o Options) error {
 	proofs(&b, r.Proofs, o)
 	if r.Arrivals.Count > 0 {
 		fmt.Fprintf(&b, "\nStragglers: %s arrived at the source after the change, the last %s, from %s\n",
-			report.Plural(r.Arrivals.Count, "message", "messages"), r.Arrivals.Last.UTC().Format("2006-01-02 15:04 UTC"),
+			report.Plural(r.Arrivals.Count, "message", "messages"), date(r.Arrivals.Last),
 			plain(strings.Join(r.Arrivals.From, ", ")))
 	}
 	if len(r.Approvals) > 0 {
