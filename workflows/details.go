@@ -110,9 +110,14 @@ func writeTotals(b *page, t Totals) {
 	if t.Failed > 0 {
 		b.printf(", %d failed", t.Failed)
 	}
-	b.printf(". %d messages copied", t.Account.Copied)
-	if t.Expected > 0 {
-		b.printf(" of about %d", t.Expected)
+	a := t.Account
+	b.printf(". %d", a.Copied+a.Already+a.Moved+a.Merged)
+	if all := max(t.Expected, a.Source); all > 0 {
+		b.printf(" of %d", all)
+	}
+	b.WriteString(" messages at the target")
+	if a.LeftOut > 0 {
+		b.printf(", %d left out by rule", a.LeftOut)
 	}
 	if t.Refusals > 0 {
 		b.printf(", %d refused", t.Refusals)

@@ -68,7 +68,7 @@ func (t *tenant) steps() []StepStatus {
 			all[i].State = migration.Waiting
 		}
 		if t.s.Aborted != nil && !all[i].State.Finished() {
-			all[i].State = migration.Aborted
+			all[i].State, all[i].Text = migration.Aborted, "" // it waits for nothing any more
 		}
 	}
 	return all

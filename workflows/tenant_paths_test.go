@@ -104,6 +104,23 @@ func TestGateComesBackWhenTheZoneChanged(t *testing.T) {
 	}
 }
 
+func TestAbortAtTheGateWaitsForNoApprovalAnyMore(t *testing.T) {
+	b := newBench(t)
+	b.enroll(testRows("wave-01", "ada"))
+	b.after(3*time.Hour, func() {
+		if b.status().Gate == nil {
+			t.Fatal("there is no gate")
+		}
+		b.SignalWorkflow(SignalAbort, Order{By: "Grace"})
+	})
+	if err := b.run(); err != nil {
+		t.Fatal(err)
+	}
+	if step := b.status().Steps[migration.StepCutover-1]; step.State != migration.Aborted || step.Text != "" {
+		t.Errorf("step 9 is %s, %q", step.State, step.Text)
+	}
+}
+
 func TestAbortBeforeTheCutoverLeavesEverything(t *testing.T) {
 	for _, c := range []struct {
 		name  string

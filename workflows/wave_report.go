@@ -104,9 +104,9 @@ func (w *wave) failing() []Retrying {
 	return all[:min(len(all), namedRetrying)]
 }
 
-// mustReport reports whether a report is due. One that found no tenant twice is not sent until orders come.
+// mustReport reports whether a report is due. A wave that found no tenant twice sends none until orders come, but its last.
 func (w *wave) mustReport() bool {
-	return w.s.Lost < 2 && !w.s.Due.IsZero() && !w.now().Before(w.s.Due) && !w.over()
+	return (w.s.Lost < 2 || w.s.Archived) && !w.s.Due.IsZero() && !w.now().Before(w.s.Due) && !w.over()
 }
 
 // report sends what there is to know. The final report is sent again until it is acknowledged.

@@ -207,6 +207,19 @@ func TestWaveWithoutTenantPausesItself(t *testing.T) {
 	}
 }
 
+func TestWaveWithoutTenantEndsWhenAborted(t *testing.T) {
+	p := newPier(t)
+	p.life(testRows("wave-01", "ada"))
+	p.gone = true
+	p.after(30*time.Minute, func() { p.SignalWorkflow(SignalAbort, Order{By: "Grace"}) })
+	if err := p.run(); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.world.Accounts["ada@contoso.com"].State; got != migration.Aborted {
+		t.Errorf("the mailbox's account says %q", got)
+	}
+}
+
 func TestWaveTellsOfADemandedPassOnce(t *testing.T) {
 	p := newPier(t)
 	p.plan.Timing.Report = migration.Duration(100 * 24 * time.Hour) // so that only news is told
