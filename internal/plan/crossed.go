@@ -86,31 +86,37 @@ func rowsOf(n int) string {
 // sourceAccounts has, for each account of a source, the rows that take its mail.
 type sourceAccounts map[string]*sourceAccount
 
-type sourceAccount struct {
-	// first is the line that took it first, roots are the lines by the root that each names.
-	first int
-	roots map[string]int
-}
+// sourceAccount has the lines by the root that each names, and by what lies above those roots.
+type sourceAccount struct{ roots, above map[string]int }
 
 // take notes that a line takes the mail of the row's account. Where another does so already it returns that line. One
-// sign-in may serve several rows where each names its own root; a row that names none takes everything.
+// sign-in may serve several rows where each names its own root, none below another; a row that names none takes everything.
 func (a sourceAccounts) take(m migration.Mailbox, line int) (int, bool) {
 	name := strings.ToLower(m.Endpoint) + "\x00" + strings.ToLower(m.User)
-	account := a[name]
-	if account == nil {
-		a[name] = &sourceAccount{line, map[string]int{m.UserRoot: line}}
-		return 0, false
+	if a[name] == nil {
+		a[name] = &sourceAccount{map[string]int{}, map[string]int{}}
 	}
-	if m.UserRoot == "" {
-		return account.first, true
+	account, root := a[name], strings.Trim(m.UserRoot, "/")
+	if first, taken := account.above[root]; taken {
+		return first, true
 	}
-	for _, root := range []string{"", m.UserRoot} {
-		if first, taken := account.roots[root]; taken {
+	for at, more := root, true; more; at, more = parent(at) {
+		if first, taken := account.roots[at]; taken {
 			return first, true
 		}
 	}
-	account.roots[m.UserRoot] = line
+	account.roots[root] = line
+	for at, more := parent(root); more; at, more = parent(at) {
+		if _, known := account.above[at]; !known {
+			account.above[at] = line
+		}
+	}
 	return 0, false
+}
+
+// parent is what a root lies below; everything lies below "", which has none.
+func parent(root string) (string, bool) {
+	return root[:max(strings.LastIndexByte(root, '/'), 0)], root != ""
 }
 
 // crossed warns of a row that may give one person another's mail, which is the worst mistake there is: the source

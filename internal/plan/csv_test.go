@@ -202,6 +202,9 @@ func TestCSVFaults(t *testing.T) {
 		{"UTF-16 cut in a character", utf16Of("\ufeff"+header+"\n"+adaRow, false)[:len(header+adaRow)*2+3], simplePlan, `list.csv:2:3: Password: holds bytes that are not characters (save the list again as "CSV UTF-8")`},
 		{"UTF-16 with half a pair", utf16Of("\ufeff"+header+"\n"+adaRow, true) + "\xd8\x00", simplePlan, `list.csv:2:3: Password: holds bytes that are not characters (save the list again as "CSV UTF-8")`},
 		{"source account with and without a root", header + ",UserRoot\n" + adaRow + ",/users/ada\ngrace@contoso.com,ada,s3cret,", simplePlan, `list.csv:3:2: UserName: is the source account of line 2 too (two mailboxes cannot have the same mail)`},
+		{"root below another's", header + ",UserRoot\n" + adaRow + ",/users/ada/\ngrace@contoso.com,ada,s3cret,/users/ada/grace", simplePlan, `list.csv:3:2: UserName: is the source account of line 2 too (two mailboxes cannot have the same mail)`},
+		{"root above another's", header + ",UserRoot\n" + adaRow + ",/users/ada\ngrace@contoso.com,ada,s3cret,/users/", simplePlan, `list.csv:3:2: UserName: is the source account of line 2 too (two mailboxes cannot have the same mail)`},
+		{"the same root", header + ",UserRoot\n" + adaRow + ",/users/ada\ngrace@contoso.com,ada,s3cret,/users/ada/", simplePlan, `list.csv:3:2: UserName: is the source account of line 2 too (two mailboxes cannot have the same mail)`},
 		{"long cell", header + "\nada@contoso.com,ada," + strings.Repeat("s3cret", 200), simplePlan, `list.csv:2:3: Password: has more than 1024 bytes (look for a quote that isn't closed)`},
 		{"wave too large", header + "\n" + manyRows(501), simplePlan, `list.csv:502: Wave: is the row by which wave "pilot" has more than 500 mailboxes (add a wave to the plan and deal the rows out)`},
 		{"too many rows", header + ",Wave\n" + manyRowsInWaves(50_001), manyWaves, `list.csv:50002: has more than 50000 rows (split it into several migrations)`},
@@ -380,8 +383,8 @@ func TestPasswordsOfMasterEndpointsAreNotKept(t *testing.T) {
 		t.Errorf("without a password column: %v, %v", got, err)
 	}
 	// One sign-in serves several mailboxes where each names its root.
-	rooted := "EmailAddress,UserName,UserRoot\nada@contoso.com,admin,/users/ada\ngrace@contoso.com,admin,/users/grace"
-	if got, _, err = decodeCSV("list.csv", []byte(rooted), p, seal); err != nil || len(got) != 2 {
+	rooted := "EmailAddress,UserName,UserRoot\nada@contoso.com,admin,/users/ada\ngrace@contoso.com,admin,/users/grace\nada2@contoso.com,admin,/users/ada2"
+	if got, _, err = decodeCSV("list.csv", []byte(rooted), p, seal); err != nil || len(got) != 3 {
 		t.Errorf("rows with roots: %v, %v", got, err)
 	}
 }

@@ -35,7 +35,7 @@ func TestSchema(t *testing.T) {
 	root["$defs"] = map[string]any{"secret": map[string]any{
 		"description":          "Where a secret is to be found: in an environment variable, or in a file beside the plan. Never the secret itself.",
 		"type":                 "object",
-		"properties":           map[string]any{"env": map[string]any{"type": "string"}, "file": map[string]any{"type": "string"}},
+		"properties":           map[string]any{"env": map[string]any{"type": "string", "pattern": variable.String()}, "file": map[string]any{"type": "string"}},
 		"minProperties":        1,
 		"maxProperties":        1,
 		"additionalProperties": false,

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -15,6 +16,9 @@ const (
 	maxSecret = 64 << 10
 	maxBundle = 64 << 10
 )
+
+// variable is a name that a shell takes (POSIX.1, section 3.216).
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 const secretRemedy = "write {env: NAME} for a variable or {file: path} for a file; never the secret itself"
 
@@ -34,6 +38,10 @@ func (d *decoder) secret(path string, node ast.Node) migration.Sealed {
 	var secret []byte
 	switch all[0].Key.GetToken().Value {
 	case "env":
+		if !variable.MatchString(where) { // the secret itself, perhaps
+			d.fault(path, "must say where the secret is", secretRemedy)
+			return ""
+		}
 		value, set := os.LookupEnv(where)
 		if !set || value == "" {
 			d.fault(path, fmt.Sprintf("the variable %q is not set or empty", where), "set it in the environment of this command")
