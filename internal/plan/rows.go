@@ -102,20 +102,23 @@ func visible(text string) string {
 // prepare-for-directory-synchronization, userPrincipalName), and + besides, which existing users may have.
 var userPrincipalName = regexp.MustCompile(`^[A-Za-z0-9'._!#^~+-]{1,64}$`)
 
-// account reads who moves from where to where, and by which password.
+// account reads who moves from where to where, and by which password. A cell that isn't an address of the plan's may be
+// anything, a password too, so it isn't kept.
 func (e *entry) account() {
 	m := &e.mailbox
-	m.Address = strings.ToLower(e.text(columnEmailAddress))
-	name, domain := splitAddress(m.Address)
+	address := strings.ToLower(e.text(columnEmailAddress))
+	name, domain := splitAddress(address)
 	switch {
 	case e.index(columnEmailAddress) < 0:
-	case m.Address == "":
+	case address == "":
 		e.wrong(columnEmailAddress, "is empty", "every row needs the address of its mailbox in Microsoft 365")
 	case !e.isAddress(columnEmailAddress, "write it like ada@contoso.com"):
 	case !slices.Contains(e.plan.Domains, domain):
 		e.wrong(columnEmailAddress, "is outside the plan's domains", "the plan has "+strings.Join(e.plan.Domains, ", "))
 	case !userPrincipalName.MatchString(name):
 		e.wrong(columnEmailAddress, "has a character before the @ that Microsoft 365 does not take", "it takes letters a-z, digits and ' . - _ ! # ^ ~ +")
+	default:
+		m.Address = address
 	}
 	m.User = e.text(columnUserName)
 	if m.User == "" && e.index(columnUserName) >= 0 {
