@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -110,7 +111,7 @@ func (t *table) account(a migration.Account) {
 
 func writeMailboxes(w io.Writer, accounts Accounts) error {
 	columns := append([]string{"EmailAddress", "UserName", "Wave", "State", "Verified"}, accountColumns...)
-	t := newTable(w, append(columns, "Refusals", "Passes", "Faults", "Problem", "Note")...)
+	t := newTable(w, append(columns, "Refusals", "Passes", "Faults", "Problem", "Note", "Observations")...)
 	for m, err := range accounts {
 		if err != nil {
 			return err
@@ -128,6 +129,11 @@ func writeMailboxes(w io.Writer, accounts Accounts) error {
 		}
 		t.text(problem)
 		t.text(m.Note)
+		var observed []string
+		for _, o := range m.Observations {
+			observed = append(observed, fmt.Sprintf("%s: %d", o.Kind, o.Count))
+		}
+		t.text(strings.Join(observed, "; "))
 		t.end()
 	}
 	return t.flush()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,7 +100,7 @@ func mailboxes() []migration.MailboxAccount {
 			m.Folders[0].Account.Refused++
 			m.RefusalCount = 1
 			m.Refusals = []migration.Refusal{{Folder: "INBOX", UID: 4711, MessageID: "<big@contoso.com>", Size: 211_000_000, Kind: "too-large", Words: "NO message exceeds the limit"}}
-			m.Observations = []migration.Observation{{Kind: "line ends mended", Count: 3}}
+			m.Observations = []migration.Observation{{Kind: "line-ends-mended", Count: 3}}
 		}
 		all = append(all, m)
 	}
@@ -334,6 +335,22 @@ func TestProblemsComeFirst(t *testing.T) {
 	}
 	if n := s.Notices[0]; n.Address != "zoe@contoso.com" || n.Text != "the mailbox is full" || len(s.Notices) != maxNotices || s.MoreNotices != 1 {
 		t.Errorf("the first of %d notices is %+v, and there are %d more", len(s.Notices), n, s.MoreNotices)
+	}
+}
+
+// What happened to many messages is summed up, so that it hides nothing else.
+func TestObservationsAreSummedUp(t *testing.T) {
+	var all []migration.MailboxAccount
+	for i := range 3 {
+		all = append(all, migration.MailboxAccount{Observations: []migration.Observation{{Kind: "keywords-dropped", Count: 1 + i}, {Kind: "never\nheard of", Count: 1}}})
+	}
+	s, err := summarise(migration.Report{}, Of(all))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []observed{{observations["keywords-dropped"], 6, 3, "keywords-dropped"}, {"never heard of", 3, 3, "never\nheard of"}}
+	if len(s.Notices) > 0 || !slices.Equal(s.Observed, want) {
+		t.Errorf("%+v, notices %+v; want %+v", s.Observed, s.Notices, want)
 	}
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,6 +36,8 @@ type summary struct {
 	MoreNotices int
 	problems    []notice
 	notes       []notice
+	// Observed is what happened to messages that is no failure, the most frequent first.
+	Observed    []observed
 	Refused     []refused
 	MoreRefused int
 	// Records are the DNS sets that were changed, as they were at first and are now.
@@ -81,6 +84,7 @@ func summarise(r migration.Report, accounts Accounts) (*summary, error) {
 		s.sum(m)
 		s.note(m)
 		s.refusals(m)
+		s.observe(m)
 		if len(s.Rows) == maxRows {
 			s.MoreRows++
 			s.MoreFolders += len(m.Folders)
@@ -94,6 +98,7 @@ func summarise(r migration.Report, accounts Accounts) (*summary, error) {
 			s.MoreFolders += len(m.Folders)
 		}
 	}
+	slices.SortStableFunc(s.Observed, func(a, b observed) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.kind, b.kind)) })
 	// Where not all have room, problems have it first.
 	s.Notices = append(s.problems, s.notes...)
 	if more := len(s.Notices) - maxNotices; more > 0 {
@@ -150,9 +155,6 @@ func (s *summary) note(m migration.MailboxAccount) {
 		known(m.Note)
 	} else if m.State == migration.Excluded {
 		bad("was left out")
-	}
-	for _, o := range m.Observations {
-		known(fmt.Sprintf("%s: %s", o.Kind, Count(o.Count)))
 	}
 }
 

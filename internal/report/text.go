@@ -23,6 +23,10 @@ func writeText(b buffer, s *summary) {
 	textSteps(b, s)
 	textMailboxes(b, s)
 	textRefusals(b, s)
+	heading(b, "What was noticed on the way", len(s.Observed))
+	for _, o := range s.Observed {
+		fmt.Fprintf(b, "%9s %s, in %s\n", Count(o.Count), o.What, Plural(o.Mailboxes, "mailbox", "mailboxes"))
+	}
 	heading(b, "Changes in the DNS", len(s.Changes))
 	for _, c := range s.Changes {
 		fmt.Fprintf(b, "%s\n  before  %s\n  after   %s\n", owner(c), records(c.Before), records(c.After))
