@@ -201,6 +201,9 @@ func (c *connection) carryOut() (lost bool, err error) {
 		if f.Delay > 0 {
 			time.Sleep(f.Delay)
 		}
+		if f.Do != nil {
+			f.Do()
+		}
 		if f.CutIn > 0 || f.CutOut > 0 {
 			c.line.cut(orNever(f.CutIn), orNever(f.CutOut))
 		}

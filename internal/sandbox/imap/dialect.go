@@ -46,6 +46,8 @@ type Dialect struct {
 	RefusesEmpty bool
 	// RefusesReadReports: APPEND takes no message whose subject begins with "Read:".
 	RefusesReadReports bool
+	// NoUIDNext leaves UIDNEXT out of the answers to SELECT, EXAMINE and STATUS.
+	NoUIDNext bool
 	// NoAppendUID leaves APPENDUID out of APPEND's answer.
 	NoAppendUID bool
 	// EmptyCopyUID: COPY and MOVE of nothing answer with a COPYUID of empty sets, which the grammar doesn't allow.

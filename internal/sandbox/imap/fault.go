@@ -24,8 +24,9 @@ type Fault struct {
 	// Skip lets so many matches pass first; Times is how many times it acts after that, 0 for ever.
 	Skip, Times int
 
-	// Delay waits before the command is carried out.
+	// Delay waits before the command is carried out; Do is called then, so that something happens between two commands.
 	Delay time.Duration
+	Do    func() `json:"-"`
 	// Answer is given in place of the command's own, status included: "NO Server Unavailable. 15".
 	Answer string
 	// Bye closes the connection with that text.

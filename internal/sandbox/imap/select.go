@@ -88,7 +88,9 @@ func (c *connection) opened(list []store.Entry) {
 		c.w.Status("*", "OK", "UNSEEN "+strconv.Itoa(unseen), "Is the first unseen message")
 	}
 	c.w.Status("*", "OK", "UIDVALIDITY "+number(uint64(v.folder.UIDValidity)), "UIDVALIDITY value")
-	c.w.Status("*", "OK", "UIDNEXT "+number(uint64(v.folder.UIDNext)), "The next unique identifier value")
+	if !c.dialect.NoUIDNext {
+		c.w.Status("*", "OK", "UIDNEXT "+number(uint64(v.folder.UIDNext)), "The next unique identifier value")
+	}
 	if c.dialect.can("CONDSTORE") {
 		c.w.Status("*", "OK", "HIGHESTMODSEQ "+number(v.folder.HighestModSeq), "Highest")
 	}
@@ -140,7 +142,9 @@ func (c *connection) statusItems() ([]string, error) {
 		if err == nil && !known {
 			return &imapwire.SyntaxError{Want: "a status item that is known", Near: item}
 		}
-		items = append(items, item)
+		if item != "UIDNEXT" || !c.dialect.NoUIDNext {
+			items = append(items, item)
+		}
 		return err
 	})
 	return items, err
