@@ -20,6 +20,8 @@ type ProbeOutput struct {
 	Changed []string `json:"changed,omitempty"`
 	// Vanished are folders that the last pass knew and the source no longer has.
 	Vanished []string `json:"vanished,omitempty"`
+	// Bounds are where the pass ends in each folder; there are none where nothing changed.
+	Bounds []migration.FolderBound `json:"bounds,omitempty"`
 }
 
 // CopyInput is one slice of a pass over one mailbox.
@@ -29,9 +31,12 @@ type CopyInput struct {
 	Mailbox  migration.Mailbox   `json:"mailbox"`
 	Door     Door                `json:"door"`
 	Rules    migration.CopyRules `json:"rules"`
-	// State has the folders named in Changed as far as the mailbox knows them, and the mailbox's learnt limits.
+	// State has the folders named in Changed as far as the mailbox knows them, those from which messages left that may have
+	// come into one of them, and the mailbox's learnt limits.
 	State   migration.MailboxState `json:"state"`
 	Changed []string               `json:"changed"`
+	// Bounds are those that the pass's probe took.
+	Bounds []migration.FolderBound `json:"bounds,omitempty"`
 	// AddOnly: from the MX change on, and for live mailboxes, a pass only adds what is new at the source.
 	AddOnly bool `json:"addOnly,omitempty"`
 	// Since is when the last pass began; zero at the first.

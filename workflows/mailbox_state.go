@@ -98,6 +98,8 @@ type pass struct {
 	Remaining []string `json:"remaining,omitempty"`
 	// Known are the changed folders' cursors from before the pass.
 	Known []migration.FolderCursor `json:"known,omitempty"`
+	// Bounds are where it ends in each folder: what comes later is the next pass's.
+	Bounds []migration.FolderBound `json:"bounds,omitempty"`
 	// First is the first copy; Final the final delta.
 	First bool `json:"first,omitempty"`
 	Final bool `json:"final,omitempty"`

@@ -52,7 +52,7 @@ func (m *mailbox) beginPass() {
 		m.trouble(migration.StepMigrate, err)
 		return
 	}
-	p.Changed = append(out.Changed, out.Vanished...)
+	p.Changed, p.Bounds = append(out.Changed, out.Vanished...), out.Bounds
 	for i := range s.Copy.Folders {
 		f := &s.Copy.Folders[i]
 		switch changed := slices.Contains(p.Changed, f.Source); {
@@ -309,8 +309,9 @@ func mergeFolders(all, some []migration.FolderAccount) []migration.FolderAccount
 func (m *mailbox) copyInput(folders []string) activities.CopyInput {
 	return activities.CopyInput{
 		Scope: m.in.Scope, Endpoint: m.in.Endpoint, Mailbox: m.in.Mailbox, Door: m.in.Door, Rules: m.in.Rules,
-		State: m.s.Copy.Part(folders), Changed: folders, AddOnly: m.addOnly(), Since: m.s.PassBegan,
-		SourceHosts: m.in.SourceHosts, Heartbeat: m.timing.Heartbeat, DeletionsAllowed: m.s.DeletionsAllowed,
+		State: m.s.Copy.Part(slices.Concat(folders, m.s.Copy.Left())), Changed: folders, Bounds: m.s.Pass.Bounds,
+		AddOnly: m.addOnly(), Since: m.s.PassBegan, SourceHosts: m.in.SourceHosts, Heartbeat: m.timing.Heartbeat,
+		DeletionsAllowed: m.s.DeletionsAllowed,
 	}
 }
 

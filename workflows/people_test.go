@@ -143,3 +143,34 @@ func TestMailboxVerifiesWhatIsNew(t *testing.T) {
 		t.Errorf("after a pass that didn't close %q were looked at", last.Changed)
 	}
 }
+
+// All slices of a pass end where its probe said, and know the folders from which a message may have come.
+func TestMailboxKeepsToABound(t *testing.T) {
+	c := newCabin(t)
+	first := inbox(10)
+	first.Folders = append(first.Folders,
+		migration.FolderState{Source: "Left", Target: "Left", Pairs: migration.Pairs{1, 2, 1}, Account: migration.Account{Gone: 1}},
+		migration.FolderState{Source: "Quiet", Target: "Quiet", Pairs: migration.Pairs{1, 2, 1}},
+	)
+	c.world.Exits["ada@contoso.com"] = []activities.CopyOutput{
+		{Exit: migration.ExitDone, State: first},
+		{Exit: migration.ExitSlice, State: inbox(11), Remaining: []string{"INBOX"}},
+		{Exit: migration.ExitDone, State: inbox(12)},
+	}
+	c.world.Arrivals["ada@contoso.com"] = []migration.Arrivals{{Count: 1}}
+	c.sync(2 * 24 * time.Hour)
+	if err := c.run(); err != nil {
+		t.Fatal(err)
+	}
+	if len(c.world.Copies) < 3 {
+		t.Fatalf("%d slices", len(c.world.Copies))
+	}
+	for i, in := range c.world.Copies[:3] {
+		if want := []uint32{1, 2, 2}[i]; len(in.Bounds) != 1 || in.Bounds[0].Next != want {
+			t.Errorf("slice %d ends at %+v, want %d", i, in.Bounds, want)
+		}
+		if i > 0 && (len(in.State.Folders) != 2 || in.State.Folders[1].Source != "Left") {
+			t.Errorf("slice %d is given %+v", i, in.State.Folders)
+		}
+	}
+}

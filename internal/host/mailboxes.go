@@ -67,8 +67,8 @@ func (m *mailboxes) Probe(ctx context.Context, in activities.ProbeInput) (activi
 	if err != nil {
 		return activities.ProbeOutput{}, err
 	}
-	changed, vanished, err := mailcopy.Probe(ctx, account, in.Cursors, mailcopy.Options{Rules: in.Rules, UserRoot: in.Mailbox.UserRoot})
-	return activities.ProbeOutput{Changed: changed, Vanished: vanished}, h.clean(err)
+	found, err := mailcopy.Probe(ctx, account, in.Cursors, mailcopy.Options{Rules: in.Rules, UserRoot: in.Mailbox.UserRoot})
+	return activities.ProbeOutput{Changed: found.Changed, Vanished: found.Vanished, Bounds: found.Bounds}, h.clean(err)
 }
 
 // both opens what both sides of a mailbox need.
@@ -91,6 +91,7 @@ func (m *mailboxes) Copy(ctx context.Context, in activities.CopyInput, checkpoin
 	state, report, err := mailcopy.Copy(ctx, from, to, in.State, mailcopy.Options{
 		Rules:       in.Rules,
 		Folders:     in.Changed,
+		Bounds:      in.Bounds,
 		AddOnly:     in.AddOnly || in.Mailbox.Live,
 		Since:       in.Since,
 		SourceHosts: in.SourceHosts,

@@ -45,13 +45,9 @@ func (l *ledger) recount(all map[uint32][]string) {
 }
 
 // missing are the pairs, source UID to target UID, whose messages are not among those that the source holds.
-func (l *ledger) missing(all []uint32) map[uint32]uint32 {
+func (l *ledger) missing(here uids) map[uint32]uint32 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	here := make(uids, len(all))
-	for _, uid := range all {
-		here[uid] = true
-	}
 	left := map[uint32]uint32{}
 	l.pairs.each(func(source, target uint32) {
 		if !here[source] {
@@ -79,12 +75,18 @@ func (l *ledger) willMove(uid uint32) {
 	l.moving[uid] = true
 }
 
-// lose forgets a pair: the copy has followed its message into another folder.
-func (l *ledger) lose(uid uint32) {
+// lose forgets a pair, and reports whether there was one: the copy has followed its message into another folder, so that
+// one doesn't count as gone.
+func (l *ledger) lose(uid uint32) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if _, paired := l.pairs.get(uid); !paired {
+		return false
+	}
 	l.pairs.remove(uid)
+	l.state.Account.Gone = max(l.state.Account.Gone-1, l.state.Deleted)
 	l.touched = true
+	return true
 }
 
 // lend notes that a copy left the target folder.

@@ -31,10 +31,12 @@ type engine struct {
 	began     time.Time
 
 	creating sync.Mutex
-	// moves are by the source folder that a message moved to; complete before the folders are begun.
+	// moves are by the source folder that a message moved to; complete, and read alone, once the folders are begun.
 	moves map[string][]move
-	// folders are the source's, and trash is the target's Deleted Items; complete before anything is begun.
+	// folders are the source's, sources those of them that can hold mail, and trash is the target's Deleted Items; complete
+	// before anything is begun.
 	folders []folder
+	sources []route
 	trash   string
 
 	mu       sync.Mutex
@@ -253,11 +255,11 @@ func (w *worker) lookAhead(ctx context.Context, jobs []job) error {
 	if err := w.findUse(ctx, jobs); err != nil {
 		return err
 	}
-	gone, err := w.left(ctx, jobs)
-	if err != nil {
-		return err
+	if w.o.Since.IsZero() || w.o.Poison != nil {
+		return nil
 	}
-	if err := w.findMoves(ctx, jobs, gone); err != nil {
+	gone, err := w.lookForMoves(ctx, jobs)
+	if err != nil {
 		return err
 	}
 	return w.followDeletions(ctx, jobs, gone)

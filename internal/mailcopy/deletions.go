@@ -26,7 +26,7 @@ type deletion struct {
 // Nothing is done where a folder vanished; a folder that was numbered anew has nothing that could be deleted. When more
 // than a few are to go at once, and not as many were allowed, they stay, and a person is asked at the end of the pass.
 func (w *worker) followDeletions(ctx context.Context, jobs []job, gone map[*ledger]map[uint32]uint32) error {
-	if !w.o.Rules.Deletions || w.o.AddOnly || w.o.Since.IsZero() || w.o.Poison != nil {
+	if !w.o.Rules.Deletions || w.o.AddOnly {
 		return nil
 	}
 	for l := range gone {
@@ -35,17 +35,27 @@ func (w *worker) followDeletions(ctx context.Context, jobs []job, gone map[*ledg
 			return nil
 		}
 	}
-	list, n := w.deletions(jobs, gone)
-	if n == 0 {
+	list := w.deletions(jobs, gone)
+	if len(list) == 0 {
 		return nil
+	}
+	figures, err := w.src.figures(ctx, w.sources)
+	if err != nil {
+		return err
+	}
+	if list, err = w.withoutMoved(ctx, list, figures); err != nil || len(list) == 0 {
+		return err
+	}
+	n, total := 0, 0
+	for _, d := range list {
+		n += len(d.sources)
+	}
+	for _, of := range figures {
+		total += int(of["MESSAGES"])
 	}
 	if w.trash == "" || !w.tgt.caps["MOVE"] {
 		w.observe("deletions-not-followed", n)
 		return nil
-	}
-	total, err := w.sourceMessages(ctx)
-	if err != nil {
-		return err
 	}
 	if tooMany(n, total) && n > w.o.DeletionsAllowed {
 		for _, d := range list {
@@ -67,7 +77,7 @@ func (w *worker) followDeletions(ctx context.Context, jobs []job, gone map[*ledg
 func tooMany(n, total int) bool { return n > maxDeletions || n*maxDeletedShare > total+n }
 
 // deletions are the copies to delete: what we copied ourselves, whose message neither is at the source nor moved within it.
-func (w *worker) deletions(jobs []job, gone map[*ledger]map[uint32]uint32) (list []deletion, n int) {
+func (w *worker) deletions(jobs []job, gone map[*ledger]map[uint32]uint32) []deletion {
 	moved := map[*ledger]uids{}
 	for _, moves := range w.moves {
 		for _, m := range moves {
@@ -77,6 +87,7 @@ func (w *worker) deletions(jobs []job, gone map[*ledger]map[uint32]uint32) (list
 			moved[m.from][m.was] = true
 		}
 	}
+	var list []deletion
 	for _, j := range jobs {
 		for _, r := range j.routes {
 			l := w.ledger(r.name)
@@ -92,27 +103,48 @@ func (w *worker) deletions(jobs []job, gone map[*ledger]map[uint32]uint32) (list
 			}
 			if slices.Sort(d.sources); len(d.sources) > 0 {
 				list = append(list, d)
-				n += len(d.sources)
 			}
 		}
 	}
-	return list, n
+	return list
 }
 
-// sourceMessages counts all of the source mailbox.
-func (w *worker) sourceMessages(ctx context.Context) (int, error) {
-	routes := make([]route, 0, len(w.folders))
-	for _, f := range w.folders {
-		if f.selectable() {
-			routes = append(routes, route{folder: f})
+// withoutMoved takes off what came into another folder too late for this pass: the next one moves its copy there.
+func (w *worker) withoutMoved(ctx context.Context, list []deletion, figures map[string]map[string]uint64) ([]deletion, error) {
+	var late []identity
+	for _, r := range w.sources {
+		if r.target == "" {
+			continue
 		}
+		first := w.bound(r.name, uint32(figures[r.wire]["UIDVALIDITY"]))
+		if first == unbounded { // it is newer than the probe
+			first = 1
+		}
+		messages, err := w.newcomers(ctx, r, figures[r.wire], first, unbounded)
+		if err != nil {
+			return nil, err
+		}
+		late = append(late, messages...)
 	}
-	figures, err := w.src.figures(ctx, routes)
-	total := 0
-	for _, of := range figures {
-		total += int(of["MESSAGES"])
+	if len(late) == 0 {
+		return list, nil
 	}
-	return total, err
+	for i := range list {
+		d := &list[i]
+		left := map[uint32]uint32{}
+		for _, source := range d.sources {
+			left[source], _ = d.from.target(source)
+		}
+		copies, err := w.copiesOf(ctx, d.from, left, late)
+		if err != nil {
+			return nil, err
+		}
+		d.sources = slices.DeleteFunc(d.sources, func(uid uint32) bool {
+			copied, known := copies[uid]
+			return known && slices.ContainsFunc(late, func(m identity) bool { return same(&m, &copied) })
+		})
+	}
+	return slices.DeleteFunc(list, func(d deletion) bool { return len(d.sources) == 0 }), nil
 }
 
 // bury moves the copies.

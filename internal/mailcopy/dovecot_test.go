@@ -96,11 +96,11 @@ func TestDeltaBetweenDovecots(t *testing.T) {
 	pass := func(want int) {
 		t.Helper()
 		known := cursors(state)
-		changed, vanished, err := mailcopy.Probe(t.Context(), source, known, o)
+		found, err := mailcopy.Probe(t.Context(), source, known, o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if o.Folders = append(changed, vanished...); len(o.Folders) == 0 {
+		if o.Folders, o.Bounds = found.Folders(), found.Bounds; len(o.Folders) == 0 {
 			t.Fatal("the probe sees no change")
 		}
 		learnt, report, err := mailcopy.Copy(t.Context(), source, target, state.Part(o.Folders), o)

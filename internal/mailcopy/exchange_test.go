@@ -27,6 +27,7 @@ type stage struct {
 	from, to                 mailcopy.Account
 }
 
+// newStage puts so many messages into the source; 0 leaves it with an INBOX alone.
 func newStage(t testing.TB, source, target imap.Dialect, messages int) *stage {
 	t.Helper()
 	db, err := store.Open(filepath.Join(t.TempDir(), "db"))
@@ -69,6 +70,10 @@ func newStage(t testing.TB, source, target imap.Dialect, messages int) *stage {
 	s.targetStore, s.target, s.to = open("target", target, "XOAUTH2")
 	if err := s.targetStore.Create(address, imap.ExchangeFolders("de")); err != nil {
 		t.Fatal(err)
+	}
+	if messages == 0 {
+		must(t, s.sourceStore.Create(address, nil))
+		return s
 	}
 	if err := corpus.Fill(s.sourceStore, 7, corpus.Spec{Addresses: []string{address}, Messages: messages, Separator: source.Separator, Prefix: source.Prefix}); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package mailcopy_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,19 +16,31 @@ import (
 // atTarget counts the copies of a message in the target's INBOX.
 func (s *stage) atTarget(t testing.TB, id string) int {
 	t.Helper()
-	n := 0
-	err := s.targetStore.Scan(folderID(t, s.targetStore, "INBOX"), 1, 1<<32-1, func(e store.Entry) error {
-		head := make([]byte, 4<<10)
-		read, _ := s.targetStore.Body(e).Reader().Read(head)
-		if strings.Contains(strings.ToLower(string(head[:read])), "message-id: <"+id+">") {
-			n++
-		}
-		return nil
-	})
+	return len(slices.DeleteFunc(s.places(t, id), func(folder string) bool { return folder != "INBOX" }))
+}
+
+// places are the target folders in which a message is, each as often as it is there.
+func (s *stage) places(t testing.TB, id string) []string {
+	t.Helper()
+	folders, err := s.targetStore.Folders(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n
+	var places []string
+	for _, f := range folders {
+		err := s.targetStore.Scan(f.ID, 1, 1<<32-1, func(e store.Entry) error {
+			head := make([]byte, 4<<10)
+			read, _ := s.targetStore.Body(e).Reader().Read(head)
+			if strings.Contains(strings.ToLower(string(head[:read])), "message-id: <"+id+">") {
+				places = append(places, f.Name)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return places
 }
 
 // A source that counts a message and doesn't list it, or lists it and doesn't give it out, has not lost it: the message is

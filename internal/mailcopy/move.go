@@ -11,36 +11,30 @@ import (
 
 // move is a message that was filed in another source folder after it was copied.
 type move struct {
-	uid    uint32  // its new one
-	from   *ledger // the folder that it left
-	was    uint32  // its UID there
-	target uint32  // its copy's UID in the target folder of from
+	uid    uint32   // its new one
+	from   *ledger  // the folder that it left
+	was    uint32   // its UID there
+	target uint32   // its copy's UID in the target folder of from
+	copied identity // what its copy is known by
 }
 
-// findMoves looks, before anything is copied, for messages that left one source folder and are new in another: there the
-// date lies before the last pass, and the copy of the one that left has the same date, Message-ID, Date, From and
-// Subject. In doubt there is no move, and the message is copied: one too many is better than one lost.
-func (w *worker) findMoves(ctx context.Context, jobs []job, gone map[*ledger]map[uint32]uint32) error {
-	if len(gone) == 0 {
-		return nil
-	}
-	fresh, err := w.came(ctx, jobs)
-	if err != nil || len(fresh) == 0 {
-		return err
+// findMoves matches what is new in the folders with what left others: it is a move where the copy of the one that left has
+// the same date, Message-ID, Date, From and Subject. In doubt there is no move, and the message is copied: one too many is
+// better than one lost.
+func (w *worker) findMoves(ctx context.Context, fresh []newcomers, gone map[*ledger]map[uint32]uint32) error {
+	var all []identity
+	for _, r := range fresh {
+		all = append(all, r.messages...)
 	}
 	var origins []move
 	var copies []identity
 	for _, l := range w.allLedgers() {
-		list := gone[l]
-		if len(list) == 0 {
-			continue
-		}
-		found, err := w.copiesOf(ctx, l, list)
+		found, err := w.copiesOf(ctx, l, gone[l], all)
 		if err != nil {
 			return err
 		}
 		for was, m := range found {
-			origins = append(origins, move{from: l, was: was, target: m.uid})
+			origins = append(origins, move{from: l, was: was, target: m.uid, copied: m})
 			copies = append(copies, m)
 		}
 	}
@@ -58,125 +52,46 @@ func (w *worker) findMoves(ctx context.Context, jobs []job, gone map[*ledger]map
 	return nil
 }
 
-// newcomers are a folder's messages that are new in it and older than the last pass.
-type newcomers struct {
-	route
-	messages []identity
-}
-
-// left finds what left the folders since the last pass, as source UID -> target UID.
-func (w *worker) left(ctx context.Context, jobs []job) (map[*ledger]map[uint32]uint32, error) {
-	if w.o.Since.IsZero() || w.o.Poison != nil {
+// copiesOf fetches the identities of those copies of messages that left which are of the same date as one of the messages
+// looked for, by the old UIDs.
+func (w *worker) copiesOf(ctx context.Context, l *ledger, list map[uint32]uint32, wanted []identity) (map[uint32]identity, error) {
+	if len(list) == 0 || len(wanted) == 0 {
 		return nil, nil
 	}
-	gone := map[*ledger]map[uint32]uint32{}
-	note := func(l *ledger, here []uint32) {
-		if list := l.missing(here); len(list) > 0 {
-			gone[l] = list
-		}
-	}
-	for _, l := range w.allLedgers() {
-		if l.complete { // the folder is gone from the source as a whole
-			note(l, nil)
-		}
-	}
-	err := w.eachFolder(ctx, jobs, func(_ route, l *ledger, sel *selected) error {
-		s := l.look()
-		// Where as many are there as were and came, none has left: then the list isn't worth its octets. Copies of what
-		// left before may still have to be deleted.
-		pending := w.o.Rules.Deletions && s.Account.Gone > s.Deleted
-		if s.Account.Source == 0 && !pending || !pending && sel.uidNext > 0 && sel.exists == s.Account.Source+int(int64(sel.uidNext)-1-int64(s.Cursor)) {
-			return nil
-		}
-		var here []uint32
-		if sel.exists > 0 {
-			var err error
-			if here, err = w.src.listUIDs(ctx, "1:*"); err != nil {
-				return err
-			}
-		}
-		if len(here) >= sel.exists { // else the listing came short, and says nothing of what left
-			note(l, here)
-		}
-		return nil
-	})
-	return gone, err
-}
-
-// came finds what is new in the folders and not new at the source.
-func (w *worker) came(ctx context.Context, jobs []job) ([]newcomers, error) {
-	var fresh []newcomers
-	err := w.eachFolder(ctx, jobs, func(r route, l *ledger, sel *selected) error {
-		s := l.look()
-		if sel.exists == 0 || sel.uidNext > 0 && sel.uidNext <= s.Cursor+1 {
-			return nil
-		}
-		these := newcomers{route: r}
-		err := w.src.fetch(ctx, fmt.Sprintf("%d:*", s.Cursor+1), identityItems, func(f fetched) error {
-			m := identify(f)
-			if f.uid > s.Cursor && m.dated && m.when < w.o.Since.Unix() && !hasFlag(f.flags, `\Deleted`) {
-				these.messages = append(these.messages, m)
-			}
-			return nil
-		})
-		if err != nil && !partial(err) {
-			return err
-		}
-		if len(these.messages) > 0 {
-			fresh = append(fresh, these)
-		}
-		return nil
-	})
-	return fresh, err
-}
-
-// eachFolder opens every source folder of the jobs whose UIDs still mean what they did.
-func (w *worker) eachFolder(ctx context.Context, jobs []job, do func(route, *ledger, *selected) error) error {
-	for _, j := range jobs {
-		for _, r := range j.routes {
-			if r.target == "" {
-				continue
-			}
-			sel, command := w.src.selectFolder("EXAMINE", r.wire)
-			if _, err := command.Wait(ctx); err != nil {
-				if answered(err) && classify(err) == err {
-					continue
-				}
-				return fmt.Errorf("opening the source folder %q: %w", r.name, err)
-			}
-			l := w.ledger(r.name)
-			if s := l.look(); s.UIDValidity != 0 && sel.uidValidity != s.UIDValidity {
-				continue
-			}
-			if err := do(r, l, sel); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// copiesOf fetches the identities of the copies of messages that left, by the messages' old UIDs.
-func (w *worker) copiesOf(ctx context.Context, l *ledger, list map[uint32]uint32) (map[uint32]identity, error) {
 	s := l.look()
 	sel, command := w.tgt.selectFolder("EXAMINE", imapwire.EncodeUTF7(s.Target))
 	if _, err := command.Wait(ctx); err != nil {
 		if answered(err) && classify(err) == err {
 			return nil, nil
 		}
-		return nil, err
+		return nil, fmt.Errorf("opening the target folder %q: %w", s.Target, err)
 	}
 	if sel.uidValidity != s.TargetUIDValidity || sel.exists == 0 {
 		return nil, nil
 	}
+	dates := map[int64]bool{}
+	for _, m := range wanted {
+		dates[m.when] = true
+	}
 	was := map[uint32]uint32{}
-	var targets []uint32
+	left := make([]uint32, 0, len(list))
 	for source, target := range list {
 		was[target] = source
-		targets = append(targets, target)
+		left = append(left, target)
+	}
+	slices.Sort(left)
+	var targets []uint32
+	err := w.tgt.fetchAll(ctx, left, "(UID INTERNALDATE)", func(f fetched) error {
+		if when, ok := f.when(); ok && dates[when.Unix()] {
+			targets = append(targets, f.uid)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.Sort(targets)
-	found, err := w.tgt.identities(ctx, targets)
+	found, err := w.tgt.identities(ctx, slices.Compact(targets))
 	copies := map[uint32]identity{}
 	for _, m := range found {
 		if source, ours := was[m.uid]; ours {
@@ -186,14 +101,11 @@ func (w *worker) copiesOf(ctx context.Context, l *ledger, list map[uint32]uint32
 	return copies, err
 }
 
-// matchMoved finds the copies of messages by everything that a header tells; a message without Message-ID is never taken
-// for a moved one.
+// matchMoved finds the copies of messages.
 func matchMoved(source, copies []identity) []int {
 	found := make([]int, len(source))
 	for i := range source {
-		found[i] = slices.IndexFunc(copies, func(m identity) bool {
-			return m.id != 0 && m.id == source[i].id && m.dated && m.when == source[i].when && loose(&source[i], &m)
-		})
+		found[i] = slices.IndexFunc(copies, func(m identity) bool { return same(&source[i], &m) })
 		if found[i] >= 0 {
 			copies = slices.Clone(copies)
 			copies[found[i]] = identity{}
@@ -202,22 +114,20 @@ func matchMoved(source, copies []identity) []int {
 	return found
 }
 
+// same knows a message's copy by everything that a header tells; a message without Message-ID is never taken for a moved one.
+func same(source, copied *identity) bool {
+	return copied.id != 0 && copied.id == source.id && copied.dated && copied.when == source.when && loose(source, copied)
+}
+
 // follow moves the copies after the messages. In a mailbox in use a move is counted, and the copy stays where it is.
 func (p *pass) follow(ctx context.Context) error {
-	p.mu.Lock()
-	moves := p.moves[p.name]
-	delete(p.moves, p.name)
-	p.mu.Unlock()
 	byFolder := map[string][]move{}
-	for _, m := range moves {
+	for _, m := range p.moves[p.name] {
+		_, here := p.flags[m.uid]
 		switch from := m.from.look().Target; {
-		case !p.ledger.undone(m.uid):
-		case p.o.AddOnly:
-			p.ledger.moved(m.uid)
-		case from == p.target:
-			p.ledger.moved(m.uid)
-			p.ledger.copied(m.uid, m.target, 0)
-			m.from.lose(m.was)
+		case !here, !p.ledger.undone(m.uid): // where it went on from here, its copy follows it from where that is
+		case from == p.target, p.o.AddOnly:
+			p.handOver(m, from)
 		default:
 			byFolder[from] = append(byFolder[from], m)
 		}
@@ -230,18 +140,55 @@ func (p *pass) follow(ctx context.Context) error {
 		folders = append(folders, name)
 	}
 	slices.Sort(folders)
+	var moves []move
 	for _, name := range folders {
 		if err := p.moveFrom(ctx, name, byFolder[name]); err != nil {
 			return err
 		}
+		moves = append(moves, byFolder[name]...)
 	}
-	// The copies are here now, and are found as whatever else is in doubt.
 	to, command := p.tgt.selectFolder("SELECT", imapwire.EncodeUTF7(p.target))
 	if _, err := command.Wait(ctx); err != nil {
 		return fmt.Errorf("opening the target folder %q: %w", p.target, err)
 	}
 	p.to = to
+	if err := p.findMoved(ctx, moves); err != nil {
+		return err
+	}
 	return p.settleTarget(ctx)
+}
+
+// findMoved finds the copies that were moved here. They are known by what they were where they came from: the messages
+// themselves may have left the source's folder again.
+func (p *pass) findMoved(ctx context.Context, moves []move) error {
+	here, err := p.doubtful(ctx, p.ledger.look().TargetHigh)
+	if err != nil {
+		return err
+	}
+	were := make([]identity, len(moves))
+	for i, m := range moves {
+		were[i] = m.copied
+	}
+	for i, j := range match(were, here, p.o.KeepsBytes) {
+		if j >= 0 {
+			p.ledger.copied(moves[i].uid, here[j].uid, moves[i].copied.size)
+		}
+	}
+	return nil
+}
+
+// handOver has a copy that stays where it is belong to the message under its new UID. No checkpoint comes in between: who
+// went on from that would copy the message again.
+func (p *pass) handOver(m move, from string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if from == p.target {
+		p.ledger.willMove(m.uid)
+		p.ledger.copied(m.uid, m.target, 0)
+	} else {
+		p.ledger.moved(m.uid)
+	}
+	m.from.lose(m.was)
 }
 
 // moveFrom moves copies out of one target folder into this one (RFC 6851). What the server doesn't move is copied.
@@ -274,8 +221,9 @@ func (p *pass) moveFrom(ctx context.Context, name string, moves []move) error {
 	}
 	for _, m := range moves {
 		p.ledger.willMove(m.uid)
-		m.from.lose(m.was)
-		m.from.lend()
+		if m.from.lose(m.was) { // else an earlier try did it
+			m.from.lend()
+		}
 	}
 	return nil
 }

@@ -40,6 +40,9 @@ type Options struct {
 	AddOnly bool
 	// Since is when the last pass began; zero at the first. Only then are arrivals counted.
 	Since time.Time
+	// Bounds are those that the pass's probe took. Without them a delta takes its own, which are good as long as one call
+	// passes over all folders.
+	Bounds []migration.FolderBound
 	// SourceHosts are the names by which the source's own MTA signs Received lines.
 	SourceHosts []string
 	// KeepsBytes says that the target gives back the very bytes it was given.

@@ -29,6 +29,8 @@ type pass struct {
 	// begin is the cursor at which this try began; changed are messages below it whose flags may have changed.
 	begin   uint32
 	changed []uint32
+	// bound is the first source UID that is left to the next pass.
+	bound uint32
 	// appends are those that the target took since it was opened.
 	appends atomic.Int32
 }
@@ -50,6 +52,7 @@ func (p *pass) run(ctx context.Context) error {
 	if !p.src.caps["CONDSTORE"] {
 		p.from.modSeq = 0
 	}
+	p.bound = p.engine.bound(p.name, from.uidValidity)
 	p.validity()
 	if err := p.scan(ctx); err != nil {
 		return err

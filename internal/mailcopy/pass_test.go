@@ -42,11 +42,11 @@ func (s *stage) probe(t testing.TB, state migration.MailboxState, changed ...str
 	for _, f := range state.Folders {
 		cursors = append(cursors, f.Cursors())
 	}
-	got, vanished, err := mailcopy.Probe(t.Context(), s.from, cursors, mailcopy.Options{})
+	found, err := mailcopy.Probe(t.Context(), s.from, cursors, mailcopy.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got = append(got, vanished...)
+	got := found.Folders()
 	if !slices.Equal(got, changed) {
 		t.Errorf("changed folders %q, want %q", got, changed)
 	}
@@ -480,9 +480,9 @@ func (s *stage) changed(t testing.TB, state migration.MailboxState) []string {
 	for _, f := range state.Folders {
 		cursors = append(cursors, f.Cursors())
 	}
-	changed, vanished, err := mailcopy.Probe(t.Context(), s.from, cursors, mailcopy.Options{})
+	found, err := mailcopy.Probe(t.Context(), s.from, cursors, mailcopy.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(changed, vanished...)
+	return found.Folders()
 }

@@ -10,36 +10,68 @@ import (
 	"github.com/mailferry/mailferry/internal/migration"
 )
 
-// Probe compares the source's folders with the cursors of the last pass. Changed are the folders to copy, new ones among
-// them, in the server's order; vanished are those that the cursors name and the source no longer has. On servers without
-// CONDSTORE a change of flags alone isn't seen.
-func Probe(ctx context.Context, source Account, cursors []migration.FolderCursor, o Options) (changed, vanished []string, err error) {
+// Changes are what a probe found.
+type Changes struct {
+	// Changed are the folders to copy, new ones among them, in the server's order; Vanished are those that the cursors name
+	// and the source no longer has.
+	Changed, Vanished []string
+	// Bounds are those of all the source's folders, where there is anything to copy.
+	Bounds []migration.FolderBound
+}
+
+// Folders are all those that a pass has to look at.
+func (c *Changes) Folders() []string { return slices.Concat(c.Changed, c.Vanished) }
+
+// Probe compares the source's folders with the cursors of the last pass. On servers without CONDSTORE a change of flags
+// alone isn't seen. The bounds are taken before it is asked once more what changed: what came into a folder below its
+// bound has by then left the folder where it was, so that one is among the changed too.
+func Probe(ctx context.Context, source Account, cursors []migration.FolderCursor, o Options) (Changes, error) {
 	s, err := connect(ctx, "source", source)
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening the source: %w", err)
+		return Changes{}, fmt.Errorf("opening the source: %w", err)
 	}
 	defer s.leave()
 	routes, err := s.sourceRoutes(ctx, o)
 	if err != nil {
-		return nil, nil, classify(err)
+		return Changes{}, classify(err)
 	}
 	figures, err := s.figures(ctx, routes)
 	if err != nil {
-		return nil, nil, classify(err)
+		return Changes{}, classify(err)
 	}
+	found := compareFigures(routes, cursors, figures)
+	if len(found.Folders()) == 0 {
+		return found, nil
+	}
+	bounds, err := s.bounds(ctx, routes, figures)
+	if err != nil {
+		return Changes{}, classify(err)
+	}
+	if len(found.Changed) < len(routes) {
+		if figures, err = s.figures(ctx, routes); err != nil {
+			return Changes{}, classify(err)
+		}
+		found = compareFigures(routes, cursors, figures)
+	}
+	found.Bounds = bounds
+	return found, nil
+}
+
+// compareFigures finds the folders that aren't as the cursors say.
+func compareFigures(routes []route, cursors []migration.FolderCursor, figures map[string]map[string]uint64) (found Changes) {
 	for _, r := range routes {
 		i := slices.IndexFunc(cursors, func(c migration.FolderCursor) bool { return c.Source == r.name })
 		if i < 0 || differs(cursors[i], figures[r.wire]) {
-			changed = append(changed, r.name)
+			found.Changed = append(found.Changed, r.name)
 		}
 	}
 	for _, c := range cursors {
 		// A folder whose messages are all accounted for as gone needs no further pass.
 		if c.Messages > 0 && !slices.ContainsFunc(routes, func(r route) bool { return r.name == c.Source }) {
-			vanished = append(vanished, c.Source)
+			found.Vanished = append(found.Vanished, c.Source)
 		}
 	}
-	return changed, vanished, nil
+	return found
 }
 
 // differs reports whether a folder's figures are not those of the last pass.

@@ -31,7 +31,7 @@ func (p *pass) scan(ctx context.Context) error {
 	}
 	byModSeq := s.ModSeq > 0 && p.from.modSeq > 0
 	p.whole = p.begin == 0
-	if !p.whole && (p.from.exists != s.Account.Source+p.fresh() || !p.o.AddOnly && !byModSeq) {
+	if !p.whole && (p.from.exists != s.Account.Source+p.fresh() || !s.Account.Closes() || !p.o.AddOnly && !byModSeq) {
 		p.whole = true
 		if p.from.exists > 0 {
 			if err := p.scanRange(ctx, fmt.Sprintf("1:%d", p.begin), take); err != nil {
@@ -46,6 +46,11 @@ func (p *pass) scan(ctx context.Context) error {
 		}
 		if err := p.scanOmitted(ctx, missing, take); err != nil {
 			return err
+		}
+	}
+	for uid := range p.flags {
+		if uid >= p.bound && uid > s.Cursor {
+			delete(p.flags, uid)
 		}
 	}
 	if err := p.scanFlags(ctx, s, byModSeq, take); err != nil {
@@ -172,8 +177,8 @@ func (p *pass) enter(s migration.FolderState) {
 	if len(order) > 0 {
 		top = order[len(order)-1]
 	}
-	if p.from.uidNext > 0 && p.from.uidNext-1 > top && p.o.Poison == nil {
-		top = p.from.uidNext - 1
+	if next := min(p.from.uidNext, p.bound); next > 0 && next-1 > top && p.o.Poison == nil {
+		top = next - 1
 	}
 	p.ledger.begin(order, top)
 	if p.rematch || p.whole && !s.PairsDropped { // what the cursor has passed without an account isn't copied

@@ -11,7 +11,7 @@ import (
 // settleTarget looks at what the target holds above the recorded TargetHigh, and takes for copied what turns out to be the
 // copy of a message that is still to be done: a predecessor died, or the target held mail before the first pass.
 func (p *pass) settleTarget(ctx context.Context) error {
-	next, err := p.targetNext(ctx)
+	next, err := p.tgt.nextUID(ctx, p.to)
 	if err != nil {
 		return err
 	}
@@ -43,19 +43,6 @@ func (p *pass) settleTarget(ctx context.Context) error {
 	p.ledger.change(func(s *migration.FolderState) { s.TargetHigh = max(s.TargetHigh, next-1) })
 	p.ledger.settled = true
 	return nil
-}
-
-// targetNext is the target's UIDNEXT, asked for by the last UID where the server didn't tell.
-func (p *pass) targetNext(ctx context.Context) (uint32, error) {
-	if p.to.uidNext > 0 || p.to.exists == 0 {
-		return max(p.to.uidNext, 1), nil
-	}
-	var last uint32
-	err := p.tgt.fetch(ctx, "*", "(UID)", func(f fetched) error {
-		last = max(last, f.uid)
-		return nil
-	})
-	return last + 1, err
 }
 
 // candidates are the source UIDs whose copies may be among what is in doubt: what is to be done, and what was copied but

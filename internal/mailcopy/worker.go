@@ -116,7 +116,8 @@ func (w *worker) routes(ctx context.Context) ([]route, error) {
 		return nil, classify(err)
 	}
 	w.folders, w.trash = source.folders, target.trash()
-	return mapFolders(source, target, w.given, w.o), nil
+	w.sources = mapFolders(source, target, w.given, w.o)
+	return w.sources, nil
 }
 
 // trash is the folder for deleted items, empty where there is none.

@@ -44,6 +44,14 @@ func (f *FolderState) Cursors() FolderCursor {
 	return FolderCursor{f.Source, f.UIDValidity, f.Cursor, f.ModSeq, f.Account.Source, look, f.TargetUIDValidity, f.TargetHigh}
 }
 
+// FolderBound is where a pass ends in a source folder: what has the UID Next or a higher one came while the pass was under
+// way, and is left to the next one.
+type FolderBound struct {
+	Source      string `json:"source"`
+	UIDValidity uint32 `json:"uidValidity"`
+	Next        uint32 `json:"next"`
+}
+
 // Arrivals tells of mail that the source's own MTA took in since the last pass; notices, probes, and what clients
 // saved do not count.
 type Arrivals struct {

@@ -61,6 +61,18 @@ func (s *MailboxState) Part(folders []string) MailboxState {
 	return some
 }
 
+// Left names the folders that messages have left whose copies are known. Such a message may yet turn up in another folder,
+// and its copy then follows it there.
+func (s *MailboxState) Left() []string {
+	var names []string
+	for _, f := range s.Folders {
+		if f.Account.Gone > f.Deleted && len(f.Pairs) > 0 {
+			names = append(names, f.Source)
+		}
+	}
+	return names
+}
+
 // Account sums the folders' accounts.
 func (s *MailboxState) Account() Account {
 	var sum Account

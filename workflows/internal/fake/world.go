@@ -265,7 +265,9 @@ func (w *World) Probe(_ context.Context, in activities.ProbeInput) (activities.P
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	if len(in.Cursors) == 0 || len(w.Arrivals[in.Mailbox.Address]) > 0 {
-		return activities.ProbeOutput{Changed: []string{"INBOX"}}, err
+		return activities.ProbeOutput{
+			Changed: []string{"INBOX"}, Bounds: []migration.FolderBound{{Source: "INBOX", Next: uint32(len(w.Copies)) + 1}},
+		}, err
 	}
 	return activities.ProbeOutput{}, err
 }
