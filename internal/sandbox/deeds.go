@@ -48,11 +48,6 @@ const (
 	deedPause = 300 * time.Millisecond
 	// settling is how long a user waits once the new mailbox has everything.
 	settling = 3 * time.Second
-	// calm is how long at least nobody has had the old mailbox open when its user files something there, which is never less
-	// than half the time between two deltas, so that no pass is under way; afterKill is the same in a world that was there
-	// before, where a pass may have been cut short. A copy that sees one half of a move alone
-	// takes the message for a new one: one too many is better than one lost, but in this world all must add up.
-	calm, afterKill = 2 * time.Second, 12 * time.Second
 	// sortedFolder is what users make for what they file in their new mailboxes.
 	sortedFolder = "Sorted"
 
@@ -168,15 +163,6 @@ func (w *World) doNext(state *deedsDone) error {
 func (w *World) ready(deed Deed, state *deedsDone) (bool, error) {
 	if deed.Side == Target {
 		return true, nil
-	}
-	if deed.Verb == FileIt || deed.Verb == BinIt {
-		pause := max(calm, w.options.pace().Delta/2)
-		if w.reopened {
-			pause = max(pause, afterKill)
-		}
-		if w.sourceIMAP.Idle(deed.Address) < pause {
-			return false, nil
-		}
 	}
 	return w.settled(deed.Address, state)
 }

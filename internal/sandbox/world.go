@@ -50,9 +50,7 @@ type World struct {
 	people      []Account
 	mishaps     Mishaps
 	deeds       []Deed
-	// reopened says that the directory was a world before.
-	reopened bool
-	ledger   *ledger
+	ledger      *ledger
 
 	source, target         *store.Store
 	sourceIMAP, targetIMAP *imap.Server
@@ -99,7 +97,7 @@ func (w *World) prepare(ctx context.Context, o Options) error {
 	if w.db, err = store.Open(filepath.Join(dir, "world.db")); err != nil {
 		return err
 	}
-	if w.options, w.reopened, err = settle(w.db, o); err != nil {
+	if w.options, err = settle(w.db, o); err != nil {
 		return err
 	}
 	if w.secrets, err = openSecrets(dir); err != nil {
@@ -131,20 +129,19 @@ func (w *World) prepare(ctx context.Context, o Options) error {
 }
 
 // settle returns the world's options: the stored ones, or at the first time the caller's with the defaults.
-func settle(db *bbolt.DB, o Options) (_ Options, reopened bool, _ error) {
+func settle(db *bbolt.DB, o Options) (Options, error) {
 	var stored *Options
 	if err := get(db, "options", &stored); err != nil {
-		return Options{}, false, err
+		return Options{}, err
 	}
 	if stored != nil {
-		o, err := o.merge(*stored)
-		return o, true, err
+		return o.merge(*stored)
 	}
 	o = o.withDefaults()
 	if err := o.check(); err != nil {
-		return Options{}, false, err
+		return Options{}, err
 	}
-	return o, false, put(db, "options", o)
+	return o, put(db, "options", o)
 }
 
 func (w *World) openNames() (err error) {

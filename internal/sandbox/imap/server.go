@@ -44,13 +44,10 @@ type Server struct {
 	// taken is how many connections there were, all in all.
 	taken    int
 	signedIn map[string]int
-	// left is when a mailbox's last connection ended, started when there were none at all.
-	left    map[string]time.Time
-	started time.Time
-	budgets map[string]*account
-	faults  []*armed
-	closed  bool
-	running sync.WaitGroup
+	budgets  map[string]*account
+	faults   []*armed
+	closed   bool
+	running  sync.WaitGroup
 }
 
 // NewServer returns a server that serves nothing yet; see [Server.Serve].
@@ -60,7 +57,7 @@ func NewServer(c Config) *Server {
 	}
 	return &Server{
 		config: c, dialect: c.Dialect, connections: make(map[*connection]bool), signedIn: make(map[string]int),
-		left: make(map[string]time.Time), started: time.Now(), budgets: make(map[string]*account),
+		budgets: make(map[string]*account),
 	}
 }
 
@@ -112,22 +109,7 @@ func (s *Server) forget(c *connection) {
 	delete(s.connections, c)
 	if c.counted {
 		s.signedIn[c.mailbox]--
-		s.left[c.mailbox] = time.Now()
 	}
-}
-
-// Idle is how long nobody has had the mailbox open, 0 while somebody has.
-func (s *Server) Idle(mailbox string) time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.signedIn[mailbox] > 0 {
-		return 0
-	}
-	since := s.started
-	if left := s.left[mailbox]; left.After(since) {
-		since = left
-	}
-	return time.Since(since)
 }
 
 // Close cuts every connection and refuses new ones. Listeners are closed by their contexts.
