@@ -32,7 +32,9 @@ type core struct {
 	// busy counts the coroutines that are in the midst of something that must end before a new run begins.
 	busy    int
 	signals []signal
-	audit   trail
+	// arrivals say in which order they came.
+	arrivals *arrivals
+	audit    trail
 	// retrying is what fails again and again.
 	retrying *[]Retrying
 	// talks are the conditions under which parents or children are to be told something; left says that no more is.
@@ -52,7 +54,7 @@ type core struct {
 func (c *core) setup(
 	ctx workflow.Context, scope activities.Scope, timing migration.Timing, audit trail, retrying *[]Retrying, onCancel func(Order),
 ) {
-	c.scope, c.timing, c.audit, c.retrying = scope, timing, audit, retrying
+	c.scope, c.timing, c.audit, c.retrying, c.arrivals = scope, timing, audit, retrying, arrivalsOf(ctx)
 	c.base, _ = workflow.NewDisconnectedContext(ctx)
 	c.work, c.stop = workflow.WithCancel(c.base)
 	workflow.Go(c.base, func(base workflow.Context) {

@@ -29,7 +29,7 @@ func TestReplay(t *testing.T) {
 		t.Run(strings.TrimPrefix(shape, histories+"/"), func(t *testing.T) {
 			t.Parallel()
 			for _, path := range runsExpected(t, shape) {
-				if err := replay(t, path, worker.WorkflowReplayerOptions{}); err != nil {
+				if err := replay(t, path); err != nil {
 					t.Errorf("%s: %v; a run of a released version would break here: keep the old order behind workflow.GetVersion", path, err)
 				}
 			}
@@ -46,11 +46,10 @@ func TestReplayFailsOnAnotherOrder(t *testing.T) {
 		{"mailbox", "Copy", "Verify", "mailbox-ada-1.json.gz"},
 	} {
 		path := filepath.Join(histories, "v1", "approve", exchanged.file)
-		options := worker.WorkflowReplayerOptions{Interceptors: []interceptor.WorkerInterceptor{exchange(exchanged.a, exchanged.b)}}
-		if err := replay(t, path, options); err == nil {
+		if err := replay(t, path, exchange(exchanged.a, exchanged.b)); err == nil {
 			t.Errorf("the %s's history replays with %s and %s exchanged", exchanged.name, exchanged.a, exchanged.b)
 		}
-		if err := replay(t, path, worker.WorkflowReplayerOptions{}); err != nil {
+		if err := replay(t, path); err != nil {
 			t.Errorf("the %s's history does not replay as it is: %v", exchanged.name, err)
 		}
 	}
@@ -98,9 +97,9 @@ func runsExpected(t *testing.T, shape string) []string {
 	return paths
 }
 
-func replay(t *testing.T, path string, options worker.WorkflowReplayerOptions) error {
+func replay(t *testing.T, path string, more ...interceptor.WorkerInterceptor) error {
 	t.Helper()
-	replayer, err := worker.NewWorkflowReplayerWithOptions(options)
+	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{Interceptors: append(Interceptors(), more...)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package workflows
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/converter"
@@ -12,6 +13,7 @@ import (
 // signal is a channel and what is done with what comes. Signals are taken raw and decoded here, because the SDK drops
 // what it cannot decode and overlooks fields it doesn't know.
 type signal struct {
+	name    string
 	channel workflow.ReceiveChannel
 	take    func(converter.RawValue)
 }
@@ -52,11 +54,10 @@ func (c *core) on(name, description string, take func(converter.RawValue)) {
 	})
 }
 
-// receive has signals of the name taken, of whatever size: a tenant hands rows to its waves. Where several signals
-// wait, those of the name that was registered first go first.
+// receive has signals of the name taken, of whatever size: a tenant hands rows to its waves.
 func (c *core) receive(name, description string, take func(converter.RawValue)) {
 	channel := workflow.GetSignalChannelWithOptions(c.base, name, workflow.SignalChannelOptions{Description: description})
-	c.signals = append(c.signals, signal{channel, take})
+	c.signals = append(c.signals, signal{name, channel, take})
 }
 
 // onOrder has an order of a person taken. Where the order must be signed, one without a name is ignored.
@@ -145,14 +146,25 @@ func (c *core) listen() {
 	})
 }
 
-// drain takes every signal that has come already, and reports whether there was one.
+// drain takes every signal that has come already, in order, and reports whether there was one.
 func (c *core) drain() bool {
 	taken := false
-	for _, s := range c.signals {
+	take := func(s signal) bool {
 		var raw converter.RawValue
-		for s.channel.ReceiveAsync(&raw) {
-			s.take(raw)
-			taken = true
+		if !s.channel.ReceiveAsync(&raw) {
+			return false
+		}
+		s.take(raw)
+		taken = true
+		return true
+	}
+	for name, some := c.arrivals.pop(); some; name, some = c.arrivals.pop() {
+		if i := slices.IndexFunc(c.signals, func(s signal) bool { return s.name == name }); i >= 0 {
+			take(c.signals[i])
+		}
+	}
+	for _, s := range c.signals { // those whose order nobody noted
+		for take(s) {
 		}
 	}
 	return taken

@@ -12,7 +12,7 @@ import (
 // orderWindow is how many orders are sent at once.
 const orderWindow = 100
 
-// hear registers the signals that a wave takes. Rows are registered before the word that makes them real.
+// hear registers the signals that a wave takes.
 func (w *wave) hear() {
 	onMessage(&w.core, signalStage, w.stage)
 	onMessage(&w.core, signalMoved, w.takeMoved)

@@ -89,6 +89,7 @@ func newActivities(c client.Client, config Config) (*activities.Activities, *slo
 func (h *Host) options(config Config) worker.Options {
 	options := worker.Options{
 		WorkerStopTimeout: stopTimeout,
+		Interceptors:      workflows.Interceptors(),
 		OnFatalError: func(err error) {
 			select {
 			case h.failed <- err:

@@ -60,6 +60,7 @@ func record(s shape, folder string, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	server := temporaltest.NewServer(
+		temporaltest.WithBaseWorkerOptions(worker.Options{Interceptors: workflows.Interceptors()}),
 		temporaltest.WithBaseServerOptions(temporal.WithDynamicConfigClient(settings(s.short))),
 		temporaltest.WithBaseClientOptions(client.Options{
 			Logger: sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))),

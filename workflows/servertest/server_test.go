@@ -99,7 +99,7 @@ func (b *bench) work() (stop func()) {
 	for _, queue := range []string{activities.MigrateQueue, activities.CopyQueue} {
 		w := worker.New(b.client, queue, worker.Options{
 			WorkflowPanicPolicy: worker.FailWorkflow, WorkerStopTimeout: 10 * time.Second, DeadlockDetectionTimeout: time.Minute,
-			MaxConcurrentActivityExecutionSize: 200,
+			MaxConcurrentActivityExecutionSize: 200, Interceptors: workflows.Interceptors(),
 		})
 		w.RegisterActivityWithOptions(b.world, activity.RegisterOptions{SkipInvalidStructFunctions: true})
 		if queue == activities.MigrateQueue {
