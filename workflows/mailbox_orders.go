@@ -20,8 +20,12 @@ func (m *mailbox) hear() {
 	onMessage(&m.core, signalCorrect, m.takeCorrection)
 	m.onOrder(SignalAbort, "Stop, leave everything as it is, and end.", true, m.abort)
 	m.onOrder(SignalPause, "Stop copying until resumed.", false, func(o Order) {
-		if m.s.Paused {
-			m.ignore(o.By, SignalPause, "the mailbox is paused already")
+		why := m.ending()
+		if why == "" && m.s.Paused {
+			why = "the mailbox is paused already"
+		}
+		if why != "" {
+			m.ignore(o.By, SignalPause, why)
 			return
 		}
 		m.s.Paused = true
@@ -74,6 +78,8 @@ func (m *mailbox) hear() {
 // noSync is why no delta can begin now, empty if one can.
 func (m *mailbox) noSync() string {
 	switch s := &m.s; {
+	case m.ending() != "":
+		return m.ending()
 	case !s.Copied:
 		return "the first copy isn't complete; the wave says when it may run"
 	case s.Excluded != nil:
@@ -105,13 +111,28 @@ func (m *mailbox) obey(o mailboxOrders) {
 	if o.Exclude.By != "" && o.Exclude != excluded { // one that stands may have been taken back here since
 		m.exclude(o.Exclude)
 	}
-	if o.Abort.By != "" {
+	if o.Abort.By != "" && m.ending() == "" {
 		m.abort(o.Abort)
 	}
 }
 
+// ending is why no order for going on counts any more, empty if it does.
+func (m *mailbox) ending() string {
+	switch {
+	case m.s.Aborted != nil:
+		return "the mailbox is aborted"
+	case m.s.Archived:
+		return "the mailbox has ended"
+	}
+	return ""
+}
+
 func (m *mailbox) abort(o Order) {
-	if m.s.Aborted != nil {
+	if why := m.ending(); why != "" {
+		if m.s.Aborted != nil {
+			why += " already"
+		}
+		m.ignore(o.By, SignalAbort, why)
 		return
 	}
 	m.s.Aborted = &o

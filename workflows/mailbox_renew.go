@@ -4,7 +4,11 @@ import "github.com/mailferry/mailferry/internal/migration"
 
 // takeCorrection takes what a later list says of the mailbox. It is put in place between two activities.
 func (m *mailbox) takeCorrection(c correction) {
-	if c.Number <= m.s.Corrected || m.s.Finished {
+	switch {
+	case c.Mailbox.Address != m.in.Mailbox.Address:
+		m.ignore("", signalCorrect, "it is the row of another mailbox")
+		return
+	case c.Number <= m.s.Corrected || m.s.Finished:
 		return
 	}
 	m.s.Corrected, m.s.Correction = c.Number, &c
@@ -46,6 +50,9 @@ func (m *mailbox) renew() {
 func (m *mailbox) restart(o Order) {
 	s := &m.s
 	switch {
+	case m.ending() != "":
+		m.ignore(o.By, SignalRestart, m.ending())
+		return
 	case m.closing(), s.Finished:
 		m.ignore(o.By, SignalRestart, "the mailbox is finished")
 		return

@@ -25,8 +25,8 @@ type cabin struct {
 	reports []mailboxReport
 	orders  mailboxOrders
 	in      MailboxInput
-	// gone has every report find no wave.
-	gone bool
+	// gone has every report find no wave; deaf has the wave acknowledge none.
+	gone, deaf bool
 }
 
 func newCabin(t *testing.T) *cabin {
@@ -43,7 +43,7 @@ func newCabin(t *testing.T) *cabin {
 			}
 			r := arg.(mailboxReport)
 			c.reports = append(c.reports, r)
-			if r.Final {
+			if r.Final && !c.deaf {
 				c.RegisterDelayedCallback(func() { c.order(func(o *mailboxOrders) { o.Acknowledged = true }) }, time.Second)
 			}
 			return nil

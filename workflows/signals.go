@@ -35,7 +35,7 @@ func (o Order) bounded() Order {
 }
 
 func (o StepOrder) bounded() StepOrder {
-	o.By, o.Reason, o.Mailbox = cut(o.By, maxBy), cut(o.Reason, maxText), cut(o.Mailbox, maxAddress)
+	o.By, o.Reason, o.Mailbox = cut(o.By, maxBy), cut(o.Reason, maxText), strings.ToLower(cut(o.Mailbox, maxAddress))
 	return o
 }
 

@@ -93,6 +93,7 @@ func (t *tenant) decide(d Decision, rejected bool) {
 func (t *tenant) abort(o Order) {
 	switch {
 	case t.s.Aborted != nil:
+		t.ignore(o.By, SignalAbort, "the migration was aborted already, by "+t.s.Aborted.By)
 	case t.attempted():
 		t.rollBack(o)
 	default:
@@ -143,7 +144,11 @@ func (t *tenant) handOn(name string, o any, w *tenantWave) {
 	t.busy++
 	workflow.Go(t.base, func(ctx workflow.Context) {
 		defer func() { t.busy-- }()
-		if err := t.send(ctx, t.waveID(w), name, o); err != nil {
+		err := t.send(ctx, t.waveID(w), name, o)
+		switch {
+		case isGone(err) && w.Report.Final:
+			t.ignore("", name, "the mailboxes of wave "+w.Name+" have ended")
+		case err != nil:
 			t.record("", "wave "+w.Name+" can't be reached: "+err.Error())
 			w.Lost = true
 		}

@@ -1,25 +1,36 @@
 package workflows
 
+// wasAborted is why an order comes too late, as far as it is for going on.
+func (t *tenant) wasAborted() string { return "the migration was aborted by " + t.s.Aborted.By }
+
 func (t *tenant) pause(o Order) {
-	if t.s.Paused {
+	switch {
+	case t.s.Aborted != nil:
+		t.ignore(o.By, SignalPause, t.wasAborted())
+	case t.s.Paused:
 		t.ignore(o.By, SignalPause, "the migration is paused already")
-		return
+	default:
+		t.s.Paused = true
+		t.record(o.By, because("paused", o.Reason))
 	}
-	t.s.Paused = true
-	t.record(o.By, because("paused", o.Reason))
 }
 
 func (t *tenant) resume(o Order) {
-	if !t.s.Paused {
+	switch {
+	case t.s.Aborted != nil:
+		t.ignore(o.By, SignalResume, t.wasAborted())
+	case !t.s.Paused:
 		t.ignore(o.By, SignalResume, "the migration is not paused; a wave or a mailbox that was paused by itself is resumed by itself")
-		return
+	default:
+		t.s.Paused = false
+		t.record(o.By, because("resumed", o.Reason))
 	}
-	t.s.Paused = false
-	t.record(o.By, because("resumed", o.Reason))
 }
 
 func (t *tenant) syncNow(o Order) {
 	switch {
+	case t.s.Aborted != nil:
+		t.ignore(o.By, SignalSyncNow, t.wasAborted())
 	case t.s.Paused:
 		t.ignore(o.By, SignalSyncNow, "the migration is paused; resume it first")
 	case t.s.Finish:
@@ -45,6 +56,8 @@ func (t *tenant) handRow(name string, o RowOrder) {
 	switch {
 	case !known:
 		t.ignore(o.By, name, "no list has "+o.Mailbox)
+	case t.s.Waves[at].Report.Final:
+		t.ignore(o.By, name, "the mailboxes of wave "+t.s.Waves[at].Name+" have ended")
 	case t.s.Waves[at].Lost:
 		t.ignore(o.By, name, "its wave "+t.s.Waves[at].Name+" ended without a report, or can't be reached")
 	default:

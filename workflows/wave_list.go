@@ -305,8 +305,16 @@ func (w *wave) letGo(addresses []string, to string) {
 // takeMoved takes rows that another wave let go. The list that moves them, which corrects them too, comes before or after.
 func (w *wave) takeMoved(m movedMessage) {
 	for _, moved := range m.Rows {
-		moved.Slot, moved.Held, moved.Late = w.slot(), true, w.s.Orders.Begin
+		if moved == nil || moved.Mailbox == nil || moved.started() {
+			w.ignore("", signalMoved, "it is not the row of a mailbox that has yet to start")
+			continue
+		}
 		have := w.find(moved.Address)
+		if have != nil && have.Mailbox == nil {
+			w.ignore("", signalMoved, moved.Address+" has its mailbox here already")
+			continue
+		}
+		moved.Slot, moved.Held, moved.Late = w.slot(), true, w.s.Orders.Begin
 		if have == nil {
 			w.s.Rows = append(w.s.Rows, moved)
 			continue

@@ -56,7 +56,12 @@ func (w *wave) obey(o waveOrders) {
 }
 
 func (w *wave) abort(o Order) {
-	if w.s.Aborted != nil {
+	switch {
+	case w.aborting() != nil:
+		w.ignore(o.By, SignalAbort, "the wave is aborted already")
+		return
+	case w.s.Archived:
+		w.ignore(o.By, SignalAbort, w.ending())
 		return
 	}
 	w.s.Aborted = &o
@@ -245,6 +250,10 @@ func (w *wave) retry(o StepOrder) {
 
 // skip goes on without what waits: the step is passed over where it can be, and otherwise the mailbox is left out.
 func (w *wave) skip(o StepOrder) {
+	if o.Mailbox == "" && !o.Step.Skippable() {
+		w.ignore(o.By, SignalSkip, fmt.Sprintf("step %d can't be skipped for a whole wave; a mailbox can be left out by name", o.Step))
+		return
+	}
 	w.forWaiting(SignalSkip, o, func(r *row) {
 		switch {
 		case r.Problem == nil:

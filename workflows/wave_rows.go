@@ -6,9 +6,24 @@ import (
 	"github.com/mailferry/mailferry/internal/migration"
 )
 
+// ending is why no order for going on counts any more, empty if it does.
+func (w *wave) ending() string {
+	switch {
+	case w.aborting() != nil:
+		return "the wave is aborted"
+	case w.s.Archived:
+		return "the wave has ended"
+	}
+	return ""
+}
+
 func (w *wave) pause(o Order) {
-	if w.s.Paused {
-		w.ignore(o.By, SignalPause, "the wave is paused already")
+	why := w.ending()
+	if why == "" && w.s.Paused {
+		why = "the wave is paused already"
+	}
+	if why != "" {
+		w.ignore(o.By, SignalPause, why)
 		return
 	}
 	w.s.Paused = true
@@ -18,6 +33,9 @@ func (w *wave) pause(o Order) {
 
 func (w *wave) resume(o Order) {
 	switch {
+	case w.ending() != "":
+		w.ignore(o.By, SignalResume, w.ending())
+		return
 	case !w.s.Paused && w.s.Orders.Paused:
 		w.ignore(o.By, SignalResume, "the whole tenant is paused; resume that")
 		return
@@ -32,6 +50,8 @@ func (w *wave) resume(o Order) {
 
 func (w *wave) syncNow(o Order) {
 	switch {
+	case w.ending() != "":
+		w.ignore(o.By, SignalSyncNow, w.ending())
 	case w.s.Paused || w.s.Orders.Paused:
 		w.ignore(o.By, SignalSyncNow, "the wave is paused; resume it first")
 	case w.s.Orders.Finish:
