@@ -224,9 +224,7 @@ func (s *slice) result(out CopyOutput) (CopyOutput, error) {
 			return out, nil
 		}
 		if !out.State.DropPairs() {
-			return CopyOutput{}, failure(migration.NeedsPerson("state-too-large",
-				fmt.Sprintf("what the copy of %q remembers is %d bytes, more than a workflow can hold", s.in.Mailbox.Address, len(encoded)),
-				"leave folders out with copy.exclude, or move them in a mailbox of their own", nil))
+			return CopyOutput{}, failure(migration.StateTooLarge(s.in.Mailbox.Address, len(encoded)))
 		}
 	}
 }

@@ -632,44 +632,6 @@ func wide(rows int, size int) *wave {
 	return w
 }
 
-const payloadLimit = 2 << 20
-
-func TestLargestWaveFitsIntoAPayload(t *testing.T) {
-	w := wide(waveRows, rowLimit)
-	rows := mailboxesOf(w.s.Rows)
-	if n := len(encode(rows[0])); n != rowLimit {
-		t.Fatalf("a row has %d bytes", n)
-	}
-	if n := len(encode(stageMessage{Import: strings.Repeat("f", 64), Chunk: 1, Rows: rows})); n >= payloadLimit {
-		t.Errorf("a stage message has %d bytes", n)
-	}
-	if n := len(encode(EnrollInput{Import: strings.Repeat("f", 64), Chunk: 1, Of: 1, Rows: rows})); n >= payloadLimit {
-		t.Errorf("an update has %d bytes", n)
-	}
-	if n := len(encode(movedMessage{w.s.Rows[:movedWindow]})); n >= payloadLimit {
-		t.Errorf("moved rows have %d bytes", n)
-	}
-	// A run begins with rows that all wait, an audit trail that is full, and a large plan.
-	for i, r := range w.s.Rows {
-		r.State, r.Note = migration.Waiting, strings.Repeat("n", 300)
-		r.Problem = &migration.Problem{Kind: "sign-in-refused", Text: strings.Repeat("t", 1000), Remedy: strings.Repeat("r", 500)}
-		r.Password = migration.Sealed(strings.Repeat("p", 200))
-		for range 2 {
-			w.s.Audit = addAudit(w.s.Audit, "contoso/20261123-1/wave-01", migration.AuditEntry{At: time.Unix(int64(i), 0), By: strings.Repeat("b", maxBy), What: strings.Repeat("w", maxText)})
-		}
-	}
-	w.in.Plan.Target.CA = strings.Repeat("c", 64<<10)
-	w.trim()
-	in := w.in
-	in.Carried = &w.s
-	if n := len(encode(in)); n >= payloadLimit {
-		t.Errorf("a new run begins with %d bytes", n)
-	}
-	if r := w.s.Rows[0]; r.Problem == nil || r.Problem.Text == "" || r.Mailbox == nil {
-		t.Error("a row was lost")
-	}
-}
-
 func TestWaveRefusesMoreRowsThanItCanCarry(t *testing.T) {
 	p := newPier(t)
 	w := wide(waveRows, rowLimit)

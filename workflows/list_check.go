@@ -124,6 +124,8 @@ func (t *tenant) faults(i *importState, rows []migration.Mailbox) []string {
 	switch {
 	case at < 0:
 		reasons = append(reasons, fmt.Sprintf("the plan has no wave %q", wave))
+	case coming > t.room():
+		reasons = append(reasons, fmt.Sprintf("the migration has room for %d more mailboxes: put the others into a migration of their own", t.room()))
 	case t.s.Waves[at].Rows+i.coming(wave)+coming > waveRows:
 		reasons = append(reasons, fmt.Sprintf("wave %q would have more than %d mailboxes", wave, waveRows))
 	}

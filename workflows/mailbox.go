@@ -49,8 +49,8 @@ func Mailbox(ctx workflow.Context, in MailboxInput) error {
 	switch {
 	case errors.Is(err, errLeave):
 		m.settle()
-		m.in.Carried = &m.s
-		return workflow.NewContinueAsNewError(ctx, MailboxType, m.in)
+		m.trim()
+		return workflow.NewContinueAsNewError(ctx, MailboxType, m.carried())
 	case err != nil:
 		return err
 	case m.cancelled:
@@ -143,7 +143,11 @@ func (m *mailbox) run() error {
 		}
 		switch m.next() {
 		case doPass:
-			m.pass()
+			if problem := m.tooLarge(); problem != nil {
+				m.wait(migration.StepMigrate, *problem)
+			} else {
+				m.pass()
+			}
 		case doReport:
 			m.report()
 		case doWelcome:

@@ -197,30 +197,3 @@ func TestDetailsAreBoundedAndHarmless(t *testing.T) {
 		t.Error("the details let Markdown of others through")
 	}
 }
-
-func TestWaveThatGoesOnFits(t *testing.T) {
-	w := WaveInput{Name: "wave-01", Plan: testPlan(), Carried: &WaveMemory{}}
-	w.Plan.Target.CA = strings.Repeat("c", 110_000)
-	words := strings.Repeat("what the server said; ", 60)
-	for n := range 500 {
-		m := migration.Mailbox{Address: fmt.Sprintf("user%d@contoso.com", n), DisplayName: strings.Repeat("n", 1900)}
-		w.Carried.Rows = append(w.Carried.Rows, &row{
-			Address: m.Address, Mailbox: &m, State: migration.Waiting, Note: cut(words, maxWords),
-			Problem: short(migration.Problem{Kind: "refused", Text: words, Remedy: words}),
-		})
-	}
-	for range maxAudit {
-		w.Carried.Audit = addAudit(w.Carried.Audit, "contoso/20261123-1/wave-01", migration.AuditEntry{By: cut(words, maxBy), What: cut(words, maxText)})
-	}
-	const most = 2 << 20 // of the server
-	if size := len(encode(w)); size < most {
-		t.Fatalf("%d bytes fit without being trimmed; the test shows nothing", size)
-	}
-	trim(&w)
-	if size := len(encode(w)); size > most*95/100 {
-		t.Errorf("%d bytes are left", size)
-	}
-	if p := w.Carried.Rows[7].Problem; p.Kind != "refused" || p.Text == "" || w.Carried.Rows[7].Mailbox.DisplayName == "" {
-		t.Errorf("too much is left out: %+v", w.Carried.Rows[7])
-	}
-}

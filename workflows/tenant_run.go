@@ -298,26 +298,5 @@ func (t *tenant) ended() bool {
 	})
 }
 
-// carriedWaiting is how many of all that wait for a person a new run begins with by name; each wave's next report names
-// its own again.
-const carriedWaiting = 300
-
-// trim keeps what a new run begins with small.
-func (t *tenant) trim() {
-	t.nameWaiting(max(1, carriedWaiting/max(1, len(t.s.Waves))))
-	if len(encode(t.s))+len(encode(t.in.Plan)) > carriedLimit {
-		t.nameWaiting(0)
-	}
-}
-
-// nameWaiting keeps at most so many of those that wait in each wave.
-func (t *tenant) nameWaiting(each int) {
-	for _, w := range t.s.Waves {
-		if waiting := w.Report.Status.Waiting; len(waiting) > each {
-			w.Report.Status.Waiting = waiting[:each]
-		}
-	}
-}
-
 // joined is a list for people.
 func joined(names []string) string { return strings.Join(names, ", ") }

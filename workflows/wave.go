@@ -49,7 +49,6 @@ func Wave(ctx workflow.Context, in WaveInput) error {
 		w.show()
 		w.trim()
 		in.Carried = &w.s
-		trim(&in)
 		return workflow.NewContinueAsNewError(ctx, WaveType, in)
 	}
 	w.show()

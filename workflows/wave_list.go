@@ -15,9 +15,6 @@ import (
 const (
 	// namedChanges is how many of a list's changes are named.
 	namedChanges = 50
-	// rowsLimit bounds the rows that a wave holds, in bytes of JSON, staged ones among them: all that it carries into a
-	// new run must stay below the server's 2 MB.
-	rowsLimit = 1200 << 10
 	// movedWindow is how many rows one message brings to another wave.
 	movedWindow = 100
 )
@@ -150,8 +147,8 @@ func (w *wave) stage(m stageMessage) {
 		}
 	}
 	m.Rows = changed
-	if size := w.held() + len(encode(m.Rows)); size > rowsLimit {
-		refuse(fmt.Sprintf("wave %s would hold %d kB of rows, and can hold %d: enrol fewer at once", w.in.Name, size>>10, rowsLimit>>10))
+	if over := w.overweight(changed); over > 0 {
+		refuse(fmt.Sprintf("wave %s would hold %d kB more than it can: enrol fewer at once", w.in.Name, over>>10+1))
 	}
 	if v.FaultCount == 0 {
 		w.s.Staged = append(w.s.Staged, m)
@@ -160,23 +157,6 @@ func (w *wave) stage(m stageMessage) {
 		}
 	}
 	w.answerTenant(v)
-}
-
-// held is how many bytes of JSON the wave's rows have.
-func (w *wave) held() int {
-	size := 0
-	for _, r := range w.s.Rows {
-		if r.Mailbox != nil {
-			size += len(encode(r.Mailbox))
-		}
-		if r.Correction != nil {
-			size += len(encode(r.Correction))
-		}
-	}
-	for _, m := range w.s.Staged {
-		size += len(encode(m.Rows))
-	}
-	return size
 }
 
 // answerTenant sends a verdict. A tenant that is gone needs none.
@@ -357,32 +337,6 @@ func (w *wave) passOn(ctx workflow.Context) {
 		}
 		if r.Correction == sent[i] {
 			r.Correction = nil
-		}
-	}
-}
-
-const (
-	// carriedLimit is how much a wave may carry into a new run, below the server's 2 MB.
-	carriedLimit = 1800 << 10
-	// keptAudit and keptText are what is kept of trails and texts where a wave would carry more.
-	keptAudit = 100
-	keptText  = 200
-)
-
-// trim keeps what a new run begins with below the limit: first the middle of the audit trail goes, then the ends of long texts.
-func (w *wave) trim() {
-	if len(encode(w.s))+len(encode(w.in.Plan)) <= carriedLimit {
-		return
-	}
-	if over := len(w.s.Audit) - keptAudit; over > 0 {
-		w.s.Audit = migration.CutAudit(w.s.Audit, keptAudit/2, over)
-	}
-	for _, r := range w.s.Rows {
-		r.Note = shorten(r.Note, keptText)
-		for _, p := range []*migration.Problem{r.Problem, r.Report.Problem} {
-			if p != nil {
-				p.Text, p.Remedy = shorten(p.Text, keptText), shorten(p.Remedy, keptText)
-			}
 		}
 	}
 }

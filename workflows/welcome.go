@@ -49,6 +49,9 @@ func (m *mailbox) welcome() {
 func (m *mailbox) archive() {
 	m.does("archiving its account")
 	in := activities.ArchiveAccountInput{Scope: m.in.Scope, Archive: m.in.Archive, Account: m.account(), State: m.s.Copy}
+	if !fits(in) {
+		in.Account.Folders = nil // each has its account in the state too
+	}
 	options := m.light(m.base, usual, "archive the account")
 	err := workflow.ExecuteActivity(options, a.ArchiveAccount, in).Get(m.base, nil)
 	if passing(err) {

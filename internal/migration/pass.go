@@ -2,6 +2,7 @@ package migration
 
 import (
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -130,6 +131,14 @@ func (s *MailboxState) DropPairs() bool {
 	}
 	s.Folders[largest].Pairs, s.Folders[largest].PairsDropped = nil, true
 	return true
+}
+
+// StateTooLarge says that a mailbox has more folders than its workflow can remember: so many bytes, though no pairs are left.
+func StateTooLarge(address string, size int) error {
+	return NeedsPerson("state-too-large",
+		fmt.Sprintf("what the copy of %q remembers is %d bytes, more than a workflow can hold", address, size),
+		"join or delete folders at the source and restart the mailbox, leave some out with copy.exclude in another launch, or skip the step for "+
+			"this mailbox, which leaves it out", nil)
 }
 
 // fit drops pairs until the state is below MaxState. What is left then is small, but for folders by the thousand.
