@@ -3,6 +3,7 @@ package workflows
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -155,6 +156,10 @@ func (t *tenant) divide(in EnrollInput, at int) []part {
 	return parts
 }
 
+// verdictLimit is how long a wave may take to say what rows change, which is a matter of seconds: it may have been ended
+// since it was handed them, and a new run of the tenant waits until the update is answered.
+const verdictLimit = 10 * time.Minute
+
 // hand gives a chunk's parts to their waves and waits for what they say. What one refuses none keeps.
 func (t *tenant) hand(ctx workflow.Context, in EnrollInput, parts []part) (verdict, error) {
 	t.verdicts = nil
@@ -168,7 +173,7 @@ func (t *tenant) hand(ctx workflow.Context, in EnrollInput, parts []part) (verdi
 			return v.Wave == w.Name && v.Import == in.Import && v.Chunk == in.Chunk
 		})
 	}
-	err := workflow.Await(ctx, func() bool {
+	_, err := workflow.AwaitWithTimeout(ctx, verdictLimit, func() bool {
 		return t.s.Aborted != nil || !slices.ContainsFunc(parts, func(p part) bool {
 			return said(t.s.Waves[p.at]) < 0 && !t.s.Waves[p.at].Lost
 		})
@@ -184,18 +189,22 @@ func (t *tenant) hand(ctx workflow.Context, in EnrollInput, parts []part) (verdi
 		w := t.s.Waves[p.at]
 		n := said(w)
 		if n < 0 {
-			return all, fmt.Errorf("wave %s ended without a word; see its workflow %s", w.Name, t.waveID(w))
+			err = fmt.Errorf("wave %s does not answer; see its workflow %s, and launch the list again", w.Name, t.waveID(w))
+			continue
 		}
 		all.Faults = append(all.Faults, t.verdicts[n].Faults...)
 		all.FaultCount += t.verdicts[n].FaultCount
 		all.add(t.verdicts[n].listing)
 	}
-	if all.FaultCount > 0 {
+	if err == nil {
+		err = refusal(all.Faults, all.FaultCount)
+	}
+	if err != nil {
 		for _, p := range parts {
 			_ = t.send(ctx, t.waveID(t.s.Waves[p.at]), signalImport, importMessage{Import: in.Import, Chunk: in.Chunk})
 		}
 	}
-	return all, refusal(all.Faults, all.FaultCount)
+	return all, err
 }
 
 // keep notes what a chunk that was staged brings to which wave.

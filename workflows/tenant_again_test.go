@@ -1,10 +1,12 @@
 package workflows
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/mailferry/mailferry/internal/migration"
 )
@@ -54,4 +56,37 @@ func TestGateStandsInANewRun(t *testing.T) {
 		b.CancelWorkflow()
 	})
 	b.ExecuteWorkflow(TenantType, TenantInput{Plan: b.plan, Launch: "20261123-1", Carried: &carried})
+}
+
+// TestNewRunWhileAWaveIsSilent: a wave that was ended after it was handed rows never says what they change. The list is
+// refused after a while, and no new run waits for it.
+func TestNewRunWhileAWaveIsSilent(t *testing.T) {
+	b := newBench(t)
+	carried := atTheGate(b, time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC))
+	var dropped []importMessage
+	b.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(
+		func(_, _, _, name string, arg any) error {
+			if name == signalImport {
+				dropped = append(dropped, arg.(importMessage))
+			}
+			return nil
+		})
+	refused := false
+	b.after(5*time.Minute, func() {
+		b.UpdateWorkflow(UpdateEnroll, "silent", answer{t: t, name: UpdateEnroll, want: "wave wave-01 does not answer", answered: &refused},
+			EnrollInput{Import: "second", Chunk: 1, Of: 1, Rows: testRows("wave-01", "ada")})
+	})
+	b.after(6*time.Minute, func() {
+		b.SetContinueAsNewSuggested(true)
+		b.SignalWorkflow(SignalSyncNow, Order{By: "Grace"}) // a task in which the tenant learns of it
+	})
+	b.after(48*time.Hour, func() { b.CancelWorkflow() })
+	b.ExecuteWorkflow(TenantType, TenantInput{Plan: b.plan, Launch: "20261123-1", Carried: &carried})
+	var on *workflow.ContinueAsNewError
+	if err := b.GetWorkflowError(); !errors.As(err, &on) {
+		t.Fatalf("the tenant ended with %v, want a new run", err)
+	}
+	if !refused || len(dropped) != 1 || dropped[0].Commit {
+		t.Errorf("refused: %v, and the wave was told %+v", refused, dropped)
+	}
 }
