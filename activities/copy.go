@@ -172,6 +172,7 @@ func (s *slice) failed(ctx context.Context, out CopyOutput, err error) (CopyOutp
 		result.Exit = migration.ExitSlice
 		return s.result(result)
 	}
+	err = lastly(ctx, err)
 	if problem, ok := migration.AsProblem(err); ok {
 		result.Exit, result.Problem = migration.ExitProblem, problem
 		return s.result(result)

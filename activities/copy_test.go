@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,7 +13,10 @@ import (
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/mailferry/mailferry/activities"
 	"github.com/mailferry/mailferry/internal/migration"
@@ -319,4 +324,52 @@ func TestCopyEndsWithItsWorker(t *testing.T) {
 			t.Errorf("got %+v, %v; want what was learnt with exit stopped", out, err)
 		}
 	})
+}
+
+// TestShortListingAsksInTheEnd: what a server counts and doesn't list may be there a minute later. Where it isn't after all
+// attempts a person is asked, because a broken index heals by no retry.
+func TestShortListingAsksInTheEnd(t *testing.T) {
+	for side, kind := range map[string]string{"source": "source-listing-short", "target": "target-listing-short"} {
+		fault := fmt.Errorf("folder %q: %w", "INBOX", &migration.ShortListingError{Side: side, Counted: 7, Listed: 6})
+		tries := 0
+		a := &activities.Activities{Heartbeat: &heartbeats{}, Mailboxes: mailboxes{
+			copy: func(context.Context, activities.CopyInput, activities.Checkpoint) (activities.CopyOutput, error) {
+				tries++
+				return activities.CopyOutput{}, fault
+			},
+			verify: func(context.Context, activities.VerifyInput) (migration.Verification, error) {
+				tries++
+				return migration.Verification{}, fault
+			},
+		}}
+		var copied activities.CopyOutput
+		err := persistently(t, a, a.Copy, copyInput(), &copied)
+		if err != nil || tries != activities.Attempts || copied.Exit != migration.ExitProblem || copied.Problem == nil || copied.Problem.Kind != kind ||
+			!strings.Contains(copied.Problem.Text, `folder "INBOX": the `+side+` counts 7 messages in the folder and lists 6`) {
+			t.Errorf("copy of %s: %+v (%+v), %v, after %d attempts", side, copied, copied.Problem, err, tries)
+		}
+		tries = 0
+		err = persistently(t, a, a.Verify, activities.VerifyInput{}, nil)
+		var problem migration.Problem
+		if failed := applicationError(t, err); tries != activities.Attempts || failed.Type() != activities.ProblemType || failed.Details(&problem) != nil || problem.Kind != kind {
+			t.Errorf("verification of %s: %v, after %d attempts", side, err, tries)
+		}
+	}
+}
+
+// persistently runs an activity in as many attempts as a workflow gives it.
+func persistently(t *testing.T, a *activities.Activities, fn, in, out any) error {
+	t.Helper()
+	suite := &testsuite.WorkflowTestSuite{}
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.RegisterActivity(a)
+	env.ExecuteWorkflow(func(ctx workflow.Context) error {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+			StartToCloseTimeout: time.Hour, HeartbeatTimeout: time.Hour,
+			RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 1, MaximumAttempts: activities.Attempts},
+		})
+		return workflow.ExecuteActivity(ctx, fn, in).Get(ctx, out)
+	})
+	return env.GetWorkflowError()
 }

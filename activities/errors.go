@@ -1,9 +1,11 @@
 package activities
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/mailferry/mailferry/internal/migration"
@@ -34,6 +36,15 @@ func failure(err error) error {
 			NextRetryDelay: later.After,
 			Category:       temporal.ApplicationErrorCategoryBenign,
 		})
+	}
+	return err
+}
+
+// lastly is what an error has become by an activity's last attempt: a listing that is still short then won't mend by itself.
+func lastly(ctx context.Context, err error) error {
+	var short *migration.ShortListingError
+	if activity.GetInfo(ctx).Attempt >= Attempts && errors.As(err, &short) {
+		return short.Lasting(err)
 	}
 	return err
 }

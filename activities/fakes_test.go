@@ -79,6 +79,7 @@ type mailboxes struct {
 	openTarget   func(address string) (bool, error)
 	inspect      func(migration.Mailbox) (migration.SourceFacts, error)
 	copy         func(context.Context, activities.CopyInput, activities.Checkpoint) (activities.CopyOutput, error)
+	verify       func(context.Context, activities.VerifyInput) (migration.Verification, error)
 	findAtSource func(id string) (bool, error)
 	findAtTarget func(id string) (bool, error)
 }
@@ -97,6 +98,10 @@ func (m mailboxes) Inspect(_ context.Context, _ migration.Endpoint, b migration.
 
 func (m mailboxes) Copy(ctx context.Context, in activities.CopyInput, c activities.Checkpoint) (activities.CopyOutput, error) {
 	return m.copy(ctx, in, c)
+}
+
+func (m mailboxes) Verify(ctx context.Context, in activities.VerifyInput) (migration.Verification, error) {
+	return m.verify(ctx, in)
 }
 
 func (m mailboxes) FindAtSource(_ context.Context, _ migration.Endpoint, _ migration.Mailbox, id string) (bool, error) {

@@ -90,5 +90,8 @@ func (a *Activities) Probe(ctx context.Context, in ProbeInput) (ProbeOutput, err
 
 // Verify recounts both sides of a mailbox and compares them.
 func (a *Activities) Verify(ctx context.Context, in VerifyInput) (migration.Verification, error) {
-	return single(ctx, a, func(ctx context.Context) (migration.Verification, error) { return a.Mailboxes.Verify(ctx, in) })
+	return single(ctx, a, func(ctx context.Context) (migration.Verification, error) {
+		verdict, err := a.Mailboxes.Verify(ctx, in)
+		return verdict, lastly(ctx, err)
+	})
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/mailferry/mailferry/internal/migration"
 )
 
 // skew is by how much the source's clock may differ from ours, and how long the last pass may have waited for its probe:
@@ -97,7 +99,8 @@ func (w *worker) left(ctx context.Context, lost []*ledger) (map[*ledger]map[uint
 				continue
 			}
 			all, err := omitted(ctx, w.src, wire, sel, here)
-			if errors.Is(err, errShort) { // it says nothing of what left
+			var short *migration.ShortListingError
+			if errors.As(err, &short) { // it says nothing of what left
 				continue
 			}
 			if err != nil {

@@ -2,13 +2,11 @@ package mailcopy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-)
 
-// errShort is a listing that stays shorter than the server's count.
-var errShort = errors.New("a listing came short")
+	"github.com/mailferry/mailferry/internal/migration"
+)
 
 // omitted returns what a listing of the open folder left out of the messages that the server counts: by SEARCH, and after
 // another look at the count, because some may have left the folder in between. Where the figures still don't add up it
@@ -54,5 +52,5 @@ func omitted[V any](ctx context.Context, s *session, wire string, sel *selected,
 			return missing, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: the %s counts %d messages in the folder and lists %d", errShort, s.side, sel.exists, counted+len(missing))
+	return nil, &migration.ShortListingError{Side: s.side, Counted: sel.exists, Listed: counted + len(missing)}
 }

@@ -127,7 +127,7 @@ func (p *pass) withoutStrangers(ctx context.Context, doubtful []identity) ([]ide
 			return nil, err
 		}
 		if len(all) < sel.exists { // what isn't known to be theirs would be taken for ours
-			return nil, fmt.Errorf("the source counts %d messages in folder %q and lists %d", sel.exists, other.look().Source, len(all))
+			return nil, fmt.Errorf("folder %q: %w", other.look().Source, &migration.ShortListingError{Side: p.src.side, Counted: sel.exists, Listed: len(all)})
 		}
 		theirs, err := p.src.identities(ctx, all)
 		if err != nil {

@@ -215,7 +215,7 @@ func (s *session) listAll(ctx context.Context, sel *selected) (uids, error) {
 		return nil
 	})
 	if err == nil && len(all) < sel.exists {
-		err = fmt.Errorf("the %s counts %d messages in a folder and lists %d", s.side, sel.exists, len(all))
+		err = &migration.ShortListingError{Side: s.side, Counted: sel.exists, Listed: len(all)}
 	}
 	return all, err
 }

@@ -51,6 +51,29 @@ func (e *MessageError) Error() string {
 // Unwrap returns the cause.
 func (e *MessageError) Unwrap() error { return e.Cause }
 
+// ShortListingError is a server that counts more messages in a folder than it lists. Nothing may be concluded from such a
+// listing. It may pass; where it doesn't, the server's index of the folder is broken.
+type ShortListingError struct {
+	// Side is "source" or "target".
+	Side            string
+	Counted, Listed int
+}
+
+func (e *ShortListingError) Error() string {
+	return fmt.Sprintf("the %s counts %d messages in the folder and lists %d", e.Side, e.Counted, e.Listed)
+}
+
+// Lasting is what the error becomes, as it was wrapped, when it has not passed in many attempts: a person must act.
+func (e *ShortListingError) Lasting(wrapped error) error {
+	if e.Side == "target" {
+		return NeedsPerson("target-listing-short", wrapped.Error(),
+			"retry the step later; if it stays so have Microsoft look into the mailbox, or skip the step for it, which leaves it out", wrapped)
+	}
+	return NeedsPerson("source-listing-short", wrapped.Error(),
+		"have the index of the folder rebuilt at the source (Dovecot: doveadm force-resync, Cyrus: reconstruct) and retry the step; "+
+			"or skip it for this mailbox, which leaves it out", wrapped)
+}
+
 // ErrOutcomeUnknown marks a notice whose server stopped answering after it was handed the message: it may have been
 // sent, so it must not be sent again before it was looked for.
 var ErrOutcomeUnknown = errors.New("the message may have been sent")

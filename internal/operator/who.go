@@ -41,6 +41,7 @@ var parties = map[string]Party{
 	"permission-missing":        Tenant,
 	"synchronised-user":         Tenant,
 	"target-full":               Tenant,
+	"target-listing-short":      Microsoft,
 	"target-refuses":            Tenant,
 	"folder-refused":            Tenant,
 	"trace-principal-missing":   Tenant,
@@ -55,6 +56,7 @@ var parties = map[string]Party{
 	"notice-refused":          Source,
 	"notice-server-untrusted": Source,
 	"notice-sign-in-refused":  Source,
+	"source-listing-short":    Source,
 	"source-refuses":          Source,
 
 	"dns-by-hand":       DNS,
