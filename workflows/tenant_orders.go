@@ -119,6 +119,7 @@ func (t *tenant) answer(name string, o StepOrder, skip bool) {
 		case o.Mailbox != "" && (!known || at != i):
 		case w.Lost && o.Step == migration.StepMigrate && !skip && o.Mailbox == "":
 			w.Lost = false
+			w.Told, w.Report.Number = waveOrders{Number: w.Told.Number}, 0 // where it was started again, as in [wave.retry]
 			t.checkAt = t.now()
 			count++
 		case w.Started && !w.Lost && w.waitsAt(o.Step):

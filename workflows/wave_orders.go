@@ -241,6 +241,8 @@ func (w *wave) retry(o StepOrder) {
 		switch {
 		case r.Lost:
 			r.Lost, r.State, r.Problem = false, migration.Running, nil
+			// Where it was started again it knows less than it was told, and counts its reports from there.
+			r.Told, r.Report.Number = mailboxOrders{Number: r.Told.Number}, 0
 			w.s.Check = w.now()
 		case r.Problem != nil && !r.Report.Final:
 			r.State, r.Problem, r.Since, r.After = migration.Running, nil, w.now(), time.Time{}

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/mailferry/mailferry/activities"
 	"github.com/mailferry/mailferry/internal/migration"
@@ -32,12 +33,16 @@ type pier struct {
 	gone bool
 }
 
-func newPier(t *testing.T) *pier {
+func newPier(t *testing.T) *pier { return newPierWith(t, Mailbox) }
+
+// newPierWith has another workflow in the mailboxes' place.
+func newPierWith(t *testing.T, mailbox func(workflow.Context, MailboxInput) error) *pier {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	p := &pier{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t, world: fake.New(), plan: testPlan()}
 	p.world.Register(p.TestWorkflowEnvironment)
-	Register(p.TestWorkflowEnvironment)
+	p.RegisterWorkflowWithOptions(Wave, workflow.RegisterOptions{Name: WaveType})
+	p.RegisterWorkflowWithOptions(mailbox, workflow.RegisterOptions{Name: MailboxType})
 	p.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: WaveID("contoso", "20261123-1", "wave-01"), TaskQueue: "migrate"})
 	p.OnSignalExternalWorkflow(mock.Anything, "contoso", "", signalReport, mock.Anything).Return(
 		func(_, _, _, _ string, arg any) error {
@@ -297,5 +302,56 @@ func TestWhatIsDoneWhileARowChangesIsKept(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestMailboxThatWasStartedAgain: a mailbox whose workflow ended without a report was started again by hand, from an
+// earlier point. Once a person says so it is told everything anew, and believed though it counts its reports from there.
+func TestMailboxThatWasStartedAgain(t *testing.T) {
+	var told []mailboxOrders
+	p := newPierWith(t, func(ctx workflow.Context, _ MailboxInput) error {
+		orders := workflow.GetSignalChannel(ctx, signalOrders)
+		for len(told) == 0 || !told[len(told)-1].Acknowledged {
+			var o mailboxOrders
+			orders.Receive(ctx, &o)
+			told = append(told, o)
+		}
+		return nil
+	})
+	id := MailboxID("contoso", "20261123-1", "ada@contoso.com")
+	report := func(number, copied int) {
+		p.SignalWorkflow(signalReport, mailboxReport{
+			Number: number, Address: "ada@contoso.com", State: migration.Running, Step: migration.StepMigrate, Account: migration.Account{Copied: copied},
+		})
+	}
+	p.life(testRows("wave-01", "ada"))
+	p.after(time.Hour, func() { report(57, 570) })
+	p.after(61*time.Minute, func() { p.world.Ended = []string{id} })
+	before := 0
+	p.after(150*time.Minute, func() {
+		if s := p.status(); s.WaitingCount != 1 || s.Waiting[0].Problem.Kind != "mailbox-ended" {
+			t.Fatalf("waiting %+v", s.Waiting)
+		}
+		before = len(told)
+		p.world.Ended = nil // it was started again
+		p.SignalWorkflow(SignalRetry, StepOrder{Step: migration.StepMigrate, Mailbox: "ada@contoso.com", By: "Grace"})
+	})
+	p.after(160*time.Minute, func() {
+		if len(told) != before+1 || !told[before].Sync || told[before].Number <= told[before-1].Number {
+			t.Errorf("it was told %+v", told)
+		}
+		report(3, 30)
+	})
+	p.after(170*time.Minute, func() {
+		if s := p.status(); s.WaitingCount != 0 || s.Totals.Account.Copied != 30 {
+			t.Errorf("waiting %+v, totals %+v", s.Waiting, s.Totals)
+		}
+		p.CancelWorkflow()
+	})
+	p.after(171*time.Minute, func() {
+		p.SignalWorkflow(signalReport, mailboxReport{Number: 4, Address: "ada@contoso.com", State: migration.Aborted, Final: true})
+	})
+	if err := p.run(); !temporal.IsCanceledError(err) {
+		t.Fatal(err)
 	}
 }
