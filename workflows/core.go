@@ -201,7 +201,7 @@ func (c *core) publish(m Memo) {
 	}
 	c.memo, c.headline, c.memoAt, c.memoDue = all, headline, c.now(), time.Time{}
 	m.Modified = c.now()
-	_ = workflow.UpsertMemo(c.base, map[string]any{MemoStatus: m})
+	_ = workflow.UpsertMemo(c.base, map[string]any{MemoStatus: m.fitted()})
 	c.mark(m.State, m.Step)
 }
 

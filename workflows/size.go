@@ -179,3 +179,21 @@ func (m *mailbox) tooLarge() *migration.Problem {
 	problem, _ := migration.AsProblem(migration.StateTooLarge(m.in.Mailbox.Address, size))
 	return problem
 }
+
+// memoRoom is how large a memo of a tenant or a wave may be, in bytes of JSON.
+const memoRoom = 2 << 10
+
+// fitted is the memo without what it has no room for: first of words, then of long addresses.
+func (m Memo) fitted() Memo {
+	for _, limit := range []int{200, 100, 60} {
+		if len(encode(m)) <= memoRoom {
+			return m
+		}
+		m.Doing, m.First = cut(m.Doing, limit), cut(m.First, limit)
+	}
+	if m.Pace != nil && len(encode(m)) > memoRoom {
+		pace := *m.Pace
+		pace.Slowest, m.Pace = "", &pace
+	}
+	return m
+}

@@ -218,3 +218,33 @@ func TestMailboxOfTooManyFoldersAsks(t *testing.T) {
 		t.Errorf("%d bytes are carried on", n)
 	}
 }
+
+// TestMemoFits: whatever stands in it, what is shown of a tenant or a wave without a worker is at most 2 kB.
+func TestMemoFits(t *testing.T) {
+	now, odd, long := time.Unix(1_800_000_000, 123456789).UTC(), strings.Repeat("<", 400), strings.Repeat("a", 64)+"@"+strings.Repeat("d", 255)
+	account := migration.Account{Source: 1 << 40, Copied: 1 << 40, Already: 1 << 40, Refused: 1 << 40, Bytes: 1 << 50}
+	load := Load{1 << 40, 1 << 50}
+	m := Memo{
+		State: migration.Waiting, Step: migration.StepWelcome, Doing: odd, Waiting: 50_000, Since: now, Modified: now, Digest: strings.Repeat("d", 2*digestSize),
+		Totals: Totals{Mailboxes: 50_000, Verified: 50_000, Finished: 50_000, Failed: 50_000, Excluded: 50_000, Account: account, Refusals: 50_000, Expected: 1 << 40, Passwords: 50_000},
+		Pace: &Pace{
+			Began: now, Ended: now, Copied: 50_000, Active: 500, AtOnce: 500, Uncounted: 50_000, All: load, Left: load, Largest: load, Longest: load,
+			Slowest: long, Rate: &Rate{Load: load, Over: migration.Duration(time.Hour), At: now},
+		},
+	}
+	for range migration.Steps() {
+		m.States = append(m.States, migration.Waiting)
+	}
+	m.first(Waiting{Mailbox: long, Problem: migration.Problem{Kind: strings.Repeat("k", 100), Text: odd}})
+	pace := *m.Pace
+	fitted := m.fitted()
+	if n := len(encode(fitted)); n > 2<<10 {
+		t.Errorf("a memo has %d bytes", n)
+	}
+	if fitted.First == "" || fitted.Mailbox != long || fitted.Pace.Left != load || *m.Pace != pace {
+		t.Errorf("too much is left out: %+v", fitted)
+	}
+	if m.Doing, m.First, m.Mailbox, m.Pace.Slowest = "copying", "no", "", ""; m.fitted().First != "no" || m.fitted().Doing != "copying" {
+		t.Error("a small memo is cut")
+	}
+}
