@@ -88,15 +88,15 @@ func (o *Operator) lineOf(info *workflowpb.WorkflowExecutionInfo) (MailboxLine, 
 	}
 	line := MailboxLine{MailboxStatus: m.MailboxStatus, Modified: m.Modified}
 	line.ID = info.GetExecution().GetWorkflowId()
-	switch status := info.GetStatus(); status {
-	case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
+	switch status := info.GetStatus(); {
+	case cutShort(status):
 		line.State = migration.Failed
 		line.Problem = &migration.Problem{
 			Kind: "mailbox-ended", Text: fmt.Sprintf("the workflow %s %s", line.ID, endedWords(closedAs(status))),
 			Remedy: "see in the Web UI why; if it has been started again there, retry the step",
 		}
 		line.Since = timeOf(info.GetCloseTime())
-	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
+	case status == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, status == enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
 		line.Doing = "ended"
 	}
 	return line, true

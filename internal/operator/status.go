@@ -185,11 +185,23 @@ func (o *Operator) waveMemos(ctx context.Context, tenant, launch string) []workf
 		if m.Pace != nil {
 			wave.Pace = *m.Pace
 		}
+		if cutShort(info.GetStatus()) {
+			wave.State = migration.Failed
+		}
 		waves = append(waves, wave)
 	}
 	// The list has those that began last first, which a new run does too.
 	slices.SortFunc(waves, func(a, b workflows.WaveStatus) int { return strings.Compare(a.Name, b.Name) })
 	return waves
+}
+
+// cutShort reports whether a run ended otherwise than by its own doing.
+func cutShort(state enumspb.WorkflowExecutionStatus) bool {
+	switch state {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
+		return true
+	}
+	return false
 }
 
 // closedAs says in one word how a run ended.

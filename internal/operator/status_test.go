@@ -2,11 +2,13 @@ package operator
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
 	failurepb "go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
@@ -71,6 +73,35 @@ func TestStatusWithoutAWorker(t *testing.T) {
 	}
 	if len(s.Waves) != 2 || s.Waves[0].Name != "main" || s.Waves[1].Name != "pilot" || s.Waves[1].Totals.Mailboxes != 1 {
 		t.Errorf("waves %+v", s.Waves)
+	}
+}
+
+// Waves come in the order of their names, though a server lists the newest run first; and one that was terminated has
+// failed, whatever its memo last said.
+func TestWavesWithoutAWorker(t *testing.T) {
+	f := newFake()
+	f.workers = false
+	f.add(t, "contoso", workflows.TenantType, isRunning, map[string]any{
+		memoLaunch: record{Launch: "20261123-1"}, workflows.MemoStatus: workflows.Memo{State: migration.Running},
+	})
+	for i, name := range []string{"wave-01", "wave-02", "wave-03"} {
+		state := isRunning
+		if name == "wave-02" {
+			state = enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED
+		}
+		info := f.add(t, "contoso/20261123-1/"+name, workflows.WaveType, state, map[string]any{workflows.MemoStatus: workflows.Memo{State: migration.Running}})
+		info.StartTime = timestamppb.New(began.Add(time.Duration(i) * time.Hour))
+	}
+	s, err := operatorOf(f).Status(t.Context(), "contoso")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range s.Waves {
+		got = append(got, w.Name+" "+string(w.State))
+	}
+	if want := []string{"wave-01 running", "wave-02 failed", "wave-03 running"}; !slices.Equal(got, want) {
+		t.Errorf("waves %v, want %v", got, want)
 	}
 }
 
