@@ -355,3 +355,70 @@ func TestMailboxThatWasStartedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestReportsAndOrdersAreNumbered: one that comes twice or late is nothing, and one that is missing is none missed, since
+// each says all that is known or wanted.
+func TestReportsAndOrdersAreNumbered(t *testing.T) {
+	p := newPierWith(t, func(ctx workflow.Context, _ MailboxInput) error { return workflow.Sleep(ctx, 3*time.Hour) })
+	p.life(testRows("wave-01", "ada"))
+	for i, c := range []struct{ number, copied, want int }{{5, 50, 50}, {5, 51, 50}, {3, 30, 50}, {9, 90, 90}, {8, 80, 90}} {
+		at := time.Hour + time.Duration(i)*time.Minute
+		p.after(at, func() {
+			p.SignalWorkflow(signalReport, mailboxReport{
+				Number: c.number, Address: "ada@contoso.com", State: migration.Running, Step: migration.StepMigrate, Account: migration.Account{Copied: c.copied},
+			})
+		})
+		p.after(at+time.Second, func() {
+			if got := p.status().Totals.Account.Copied; got != c.want {
+				t.Errorf("after report %d, %d are copied, want %d", c.number, got, c.want)
+			}
+		})
+	}
+	for i, c := range []struct {
+		number int
+		paused bool
+		want   migration.State
+	}{{105, true, migration.Paused}, {104, false, migration.Paused}, {105, false, migration.Paused}, {109, false, migration.Running}, {108, true, migration.Running}} {
+		at := 2*time.Hour + time.Duration(i)*time.Minute
+		p.after(at, func() {
+			o := p.orders
+			o.Number, o.Paused = c.number, c.paused
+			p.SignalWorkflow(signalOrders, o)
+		})
+		p.after(at+time.Second, func() {
+			if got := p.status().State; got != c.want {
+				t.Errorf("after orders %d the wave is %s, want %s", c.number, got, c.want)
+			}
+		})
+	}
+	p.after(170*time.Minute, func() {
+		p.orders.Number = 200
+		p.SignalWorkflow(SignalAbort, Order{By: "Grace"})
+		p.SignalWorkflow(signalReport, mailboxReport{Number: 10, Address: "ada@contoso.com", State: migration.Aborted, Final: true})
+	})
+	if err := p.run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNobodyIsFinishedBeforeTheLostAreFound: the look at the mailboxes that comes once an hour comes before the final
+// delta too.
+func TestNobodyIsFinishedBeforeTheLostAreFound(t *testing.T) {
+	p := newPier(t)
+	p.life(testRows("wave-01", "ada", "ben"))
+	looked := 0
+	p.after(3*time.Hour-time.Minute, func() {
+		looked = p.world.Count("ClosedChildren")
+		p.world.Ended = []string{mailboxOf("ben")}
+	})
+	p.after(3*time.Hour+time.Second, func() {
+		if s := p.status(); p.world.Count("ClosedChildren") != looked+1 || s.WaitingCount != 1 || s.Waiting[0].Problem.Kind != "mailbox-ended" {
+			t.Errorf("when the final delta was ordered %d looks were taken, and waiting are %+v", p.world.Count("ClosedChildren")-looked, s.Waiting)
+		}
+		p.world.Ended = nil
+		p.SignalWorkflow(SignalRetry, StepOrder{Step: migration.StepMigrate, By: "Grace"})
+	})
+	if err := p.run(); err != nil {
+		t.Fatal(err)
+	}
+}
