@@ -176,10 +176,18 @@ func TestGarbageFromTheForm(t *testing.T) {
 	wave, ada := WaveID("contoso", "20261123-1", "wave-01"), MailboxID("contoso", "20261123-1", "ada@contoso.com")
 	b.enroll(testRows("wave-01", "ada", "ben"))
 	payloads := []any{
-		nil, "", "text", 7, -1.5, true, []any{}, []any{nil, 1, "x"}, map[string]any{}, map[string]any{"by": "Grace"},
-		map[string]any{"number": 7, "rows": []any{nil, map[string]any{}}}, map[string]any{"rows": []any{map[string]any{"address": "ada@contoso.com"}}},
-		map[string]any{"number": -7, "status": nil}, map[string]any{"number": 99, "mailbox": map[string]any{"user": "eve"}},
-		map[string]any{"step": 99, "by": "Grace"}, map[string]any{"digest": "x", "by": []string{"a"}}, map[string]any{"By": "Grace", "Extra": 1},
+		nil, "", "text", 7, -1.5, true,
+		[]any{},
+		[]any{nil, 1, "x"},
+		map[string]any{},
+		map[string]any{"by": "Grace"},
+		map[string]any{"number": 7, "rows": []any{nil, map[string]any{}}},
+		map[string]any{"rows": []any{map[string]any{"address": "ada@contoso.com"}}},
+		map[string]any{"number": -7, "status": nil},
+		map[string]any{"number": 99, "mailbox": map[string]any{"user": "eve"}},
+		map[string]any{"step": 99, "by": "Grace"},
+		map[string]any{"digest": "x", "by": []string{"a"}},
+		map[string]any{"By": "Grace", "Extra": 1},
 	}
 	at := 3 * time.Hour
 	for _, to := range []struct {
