@@ -69,6 +69,8 @@ func TestOrdersThatDoNotCount(t *testing.T) {
 		{wave01, SignalRetry, StepOrder{Step: 4, Mailbox: "ada@contoso.com", By: "Grace"}, "nothing waits at step 4 of ada@contoso.com"},
 		{mailboxOf("ada"), SignalRetry, StepOrder{Step: 7, By: "Grace"}, "step 7 of this mailbox does not wait"},
 		{mailboxOf("ada"), SignalSkip, StepOrder{Step: 7, By: "Grace"}, "step 7 of this mailbox does not wait"},
+		{mailboxOf("cleo"), SignalRetry, StepOrder{Step: 7, Mailbox: "ben@contoso.com", By: "Grace"}, "it is for ben@contoso.com, and this is the mailbox of cleo@contoso.com"},
+		{mailboxOf("cleo"), SignalSkip, StepOrder{Step: 7, Mailbox: "ben@contoso.com", By: "Grace"}, "it is for ben@contoso.com, and this is the mailbox of cleo@contoso.com"},
 		{mailboxOf("cleo"), SignalSyncNow, by, "the first copy isn't complete; the wave says when it may run"},
 		{mailboxOf("dan"), SignalSyncNow, by, "the mailbox waits for a person; retry its step"},
 		{mailboxOf("eve"), SignalRestart, by, "a pass is under way; pause the mailbox first"},

@@ -28,7 +28,7 @@ func (m *mailbox) hear() {
 			m.ignore(o.By, SignalPause, why)
 			return
 		}
-		m.s.Paused = true
+		m.s.Paused, m.s.PausedSince = true, m.now()
 		m.record(o.By, because("paused", o.Reason))
 		m.tell()
 	})
@@ -41,7 +41,7 @@ func (m *mailbox) hear() {
 			m.ignore(o.By, SignalResume, "the mailbox is not paused")
 			return
 		}
-		m.s.Paused, m.s.Lost = false, 0
+		m.s.Paused, m.s.PausedSince, m.s.Lost = false, time.Time{}, 0
 		m.record(o.By, because("resumed", o.Reason))
 		m.tell()
 	})
@@ -61,8 +61,8 @@ func (m *mailbox) hear() {
 	m.onOrder(SignalExclude, "Leave this mailbox out; it must be accepted at the gate.", true, m.exclude)
 	m.onOrder(SignalRestart, "Begin again by matching what is at both sides.", true, m.restart)
 	m.onStep(SignalRetry, "Try the step that waits again.", func(o StepOrder) {
-		if m.s.Problem == nil || o.Step != m.s.ProblemStep {
-			m.ignore(o.By, SignalRetry, fmt.Sprintf("step %d of this mailbox does not wait", o.Step))
+		if why := m.notWaiting(o); why != "" {
+			m.ignore(o.By, SignalRetry, why)
 			return
 		}
 		m.record(o.By, because(fmt.Sprintf("retried step %d", o.Step), o.Reason))
@@ -73,6 +73,17 @@ func (m *mailbox) hear() {
 	})
 	m.onStep(SignalSkip, "Go on without the step that waits.", m.skip)
 	m.listen()
+}
+
+// notWaiting is why an order about a step doesn't count here, empty if it does.
+func (m *mailbox) notWaiting(o StepOrder) string {
+	switch {
+	case o.Mailbox != "" && o.Mailbox != m.in.Mailbox.Address:
+		return "it is for " + o.Mailbox + ", and this is the mailbox of " + m.in.Mailbox.Address
+	case m.s.Problem == nil || o.Step != m.s.ProblemStep:
+		return fmt.Sprintf("step %d of this mailbox does not wait", o.Step)
+	}
+	return ""
 }
 
 // noSync is why no delta can begin now, empty if one can.
@@ -171,9 +182,10 @@ func (m *mailbox) leaveProblem() {
 // message alone is in its way.
 func (m *mailbox) skip(o StepOrder) {
 	s := &m.s
+	why := m.notWaiting(o)
 	switch {
-	case s.Problem == nil || o.Step != s.ProblemStep:
-		m.ignore(o.By, SignalSkip, fmt.Sprintf("step %d of this mailbox does not wait", o.Step))
+	case why != "":
+		m.ignore(o.By, SignalSkip, why)
 	case s.Problem.Kind == "poison":
 		m.record(o.By, because("accepted a message as refused: "+s.Problem.Text, o.Reason))
 		s.Problem, s.Demanded = nil, true
@@ -235,7 +247,7 @@ func (m *mailbox) reportNow() mailboxReport {
 		Copied: s.Copied, Verified: s.Copied && s.Verification.Verified && s.Problem == nil, Finished: s.Finished,
 		Account: status.Account, RefusalCount: s.Copy.RefusalCount, Passes: s.Passes, LastPass: s.LastPass, PassBegan: s.PassBegan,
 		PassDone: s.PassDone, Arrivals: s.Arrivals, Problem: problem, Retrying: status.Retrying, AddOnly: m.addOnly(),
-		Restored: s.Restored, Final: s.Archived,
+		Restored: s.Restored, PausedSince: s.PausedSince, Final: s.Archived,
 	}
 }
 

@@ -71,7 +71,10 @@ type MailboxMemory struct {
 	Retrying []Retrying `json:"retrying,omitempty"`
 	RetryAt  time.Time  `json:"retryAt,omitzero"`
 
-	Paused   bool   `json:"paused,omitempty"`
+	// Paused: by itself, since PausedSince.
+	Paused      bool      `json:"paused,omitempty"`
+	PausedSince time.Time `json:"pausedSince,omitzero"`
+
 	Demanded bool   `json:"demanded,omitempty"` // sync-now
 	PassDone int    `json:"passDone,omitempty"` // the last demand of the wave that was met
 	Excluded *Order `json:"excluded,omitempty"`

@@ -201,8 +201,10 @@ type mailboxReport struct {
 	Retrying *Retrying          `json:"retrying,omitempty"`
 	AddOnly  bool               `json:"addOnly,omitempty"`
 	// Restored counts how often it was left out and taken back.
-	Restored int  `json:"restored,omitempty"`
-	Final    bool `json:"final,omitempty"`
+	Restored int `json:"restored,omitempty"`
+	// PausedSince is when it was paused by itself, zero if it isn't.
+	PausedSince time.Time `json:"pausedSince,omitzero"`
+	Final       bool      `json:"final,omitempty"`
 }
 
 // WaveID is the workflow ID of a tenant's wave.

@@ -224,3 +224,51 @@ func TestGarbageFromTheForm(t *testing.T) {
 }
 
 func encodeText(value any) string { return string(encode(value)) }
+
+// TestWhatIsPausedAloneWaitsForAPerson: a wave or a mailbox that was paused by itself holds up all, until somebody resumes
+// it. So it is among what waits; while the whole tenant is paused it isn't, because that is said already.
+func TestWhatIsPausedAloneWaitsForAPerson(t *testing.T) {
+	for _, c := range []struct {
+		id   string
+		want Waiting
+	}{
+		{wave01, Waiting{Step: migration.StepMigrate, Wave: "wave-01", Problem: migration.Problem{Kind: PausedAlone, Text: "the wave is paused, and nothing of it is copied"}}},
+		{mailboxOf("ada"), Waiting{Step: migration.StepMigrate, Wave: "wave-01", Mailbox: "ada@contoso.com", Problem: migration.Problem{
+			Kind: PausedAlone, Text: "ada@contoso.com is paused by itself, and nothing of it is copied",
+		}}},
+	} {
+		t.Run(c.id, func(t *testing.T) {
+			b := newBench(t)
+			b.enroll(testRows("wave-01", "ada", "ben"))
+			waits := func(at time.Duration, want ...Waiting) {
+				b.after(at, func() {
+					got := b.status().Waiting
+					for i := range got {
+						if got[i].Since.IsZero() || got[i].Problem.Remedy == "" {
+							t.Errorf("waiting %+v", got[i])
+						}
+						got[i].Since, got[i].Problem.Remedy = time.Time{}, ""
+					}
+					if !slices.Equal(got, want) {
+						t.Errorf("at %s waiting are %+v, want %+v", at, got, want)
+					}
+				})
+			}
+			give := func(at time.Duration, id, name string) {
+				b.after(at, func() { b.signalAt(id, name, Order{By: "Grace"}) })
+			}
+			give(3*time.Hour, c.id, SignalPause)
+			waits(3*time.Hour+10*time.Minute, c.want)
+			give(4*time.Hour, "contoso", SignalPause)
+			waits(4*time.Hour + 10*time.Minute)
+			give(5*time.Hour, "contoso", SignalResume)
+			waits(5*time.Hour+10*time.Minute, c.want)
+			give(6*time.Hour, c.id, SignalResume)
+			waits(6*time.Hour + 10*time.Minute)
+			give(7*time.Hour, "contoso", SignalAbort)
+			if err := b.run(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

@@ -37,6 +37,9 @@ const (
 	// RolledBack is the kind of the problem that stands when the records were set back: a second abort ends it, no retry.
 	RolledBack = "rolled-back"
 
+	// PausedAlone is the kind of the problem of a wave or a mailbox that was paused by itself: a resume of it ends it, no retry.
+	PausedAlone = "paused"
+
 	// TenantPriority is the priority with which a tenant is started; see temporal.Priority.
 	TenantPriority = 1
 

@@ -84,8 +84,31 @@ func (w *wave) waiting() []Waiting {
 			all = append(all, Waiting{Step: step, Mailbox: r.Address, Wave: w.in.Name, Problem: *short(*problem), Since: r.Since})
 		}
 	}
+	all = append(all, w.pausedAlone()...)
 	if p := w.s.Problem; p != nil {
 		all = append(all, Waiting{Step: migration.StepWelcome, Wave: w.in.Name, Problem: *p, Since: w.s.Since})
+	}
+	return all
+}
+
+// pausedAlone are the wave and those of its mailboxes that were paused by themselves, and hold up all the others in the end.
+func (w *wave) pausedAlone() []Waiting {
+	if w.s.Orders.Paused || w.ending() != "" {
+		return nil
+	}
+	wait := func(mailbox, text string, since time.Time) Waiting {
+		return Waiting{Step: migration.StepMigrate, Mailbox: mailbox, Wave: w.in.Name, Since: since, Problem: migration.Problem{
+			Kind: PausedAlone, Text: text, Remedy: "resume it when what it was paused for is over",
+		}}
+	}
+	if w.s.Paused {
+		return []Waiting{wait("", "the wave is paused, and nothing of it is copied", w.s.PausedSince)}
+	}
+	var all []Waiting
+	for _, r := range w.s.Rows {
+		if !r.Report.PausedSince.IsZero() && !r.Report.Final && !r.Lost && (!r.out() || w.s.Orders.Close) {
+			all = append(all, wait(r.Address, r.Address+" is paused by itself, and nothing of it is copied", r.Report.PausedSince))
+		}
 	}
 	return all
 }
@@ -128,7 +151,7 @@ func (w *wave) report(ctx workflow.Context) {
 		w.s.Lost++
 		w.s.Due = w.now().Add(w.timing.Resend.D())
 		if w.s.Lost == 2 {
-			w.s.Paused = true
+			w.s.Paused, w.s.PausedSince = true, w.now()
 			w.record("", "paused itself: its tenant "+w.in.Parent+" is not there any more; resume it when the tenant is, or abort it")
 		}
 	}

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/mailferry/mailferry/internal/migration"
 )
@@ -26,7 +27,7 @@ func (w *wave) pause(o Order) {
 		w.ignore(o.By, SignalPause, why)
 		return
 	}
-	w.s.Paused = true
+	w.s.Paused, w.s.PausedSince = true, w.now()
 	w.record(o.By, because("paused", o.Reason))
 	w.tell()
 }
@@ -43,7 +44,7 @@ func (w *wave) resume(o Order) {
 		w.ignore(o.By, SignalResume, "the wave is not paused")
 		return
 	}
-	w.s.Paused, w.s.Lost = false, 0
+	w.s.Paused, w.s.PausedSince, w.s.Lost = false, time.Time{}, 0
 	w.record(o.By, because("resumed", o.Reason))
 	w.tell()
 }

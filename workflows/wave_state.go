@@ -24,7 +24,9 @@ type WaveMemory struct {
 	// Slots counts the rows that the wave ever had.
 	Slots  int        `json:"slots,omitempty"`
 	Orders waveOrders `json:"orders"`
-	Paused bool       `json:"paused,omitempty"`
+	// Paused: by itself, since PausedSince.
+	Paused      bool      `json:"paused,omitempty"`
+	PausedSince time.Time `json:"pausedSince,omitzero"`
 	// Pass counts the passes that were demanded here, on top of the tenant's.
 	Pass    int    `json:"pass,omitempty"`
 	Aborted *Order `json:"aborted,omitempty"`

@@ -92,6 +92,7 @@ var parties = map[string]Party{
 	"no-resolver":             You,
 	"not-verified":            You,
 	"poison":                  You,
+	workflows.PausedAlone:     You,
 	"many-deletions":          You,
 	"proof-not-obtainable":    You,
 	"rolled-back":             You,

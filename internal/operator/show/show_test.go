@@ -278,16 +278,21 @@ func TestFit(t *testing.T) {
 	}
 }
 
-func TestWhatFollowsARollbackIsAnAbort(t *testing.T) {
-	s := moved()
-	s.Waiting = []workflows.Waiting{{Step: migration.StepRouting, Problem: migration.Problem{Kind: workflows.RolledBack, Text: "the records were set back"}}}
-	s.WaitingCount = 1
-	var b strings.Builder
-	if err := Status(&b, s, nil, Options{Command: "starter"}); err != nil {
-		t.Fatal(err)
-	}
-	if out := b.String(); !strings.Contains(out, "Then: starter abort contoso\n") || strings.Contains(out, "retry-step contoso") {
-		t.Errorf("after a rollback it offers:\n%s", out)
+func TestWhatIsOfferedInsteadOfARetry(t *testing.T) {
+	for want, w := range map[string]workflows.Waiting{
+		"abort contoso":                            {Step: migration.StepRouting, Problem: migration.Problem{Kind: workflows.RolledBack}},
+		"resume contoso --wave main":               {Step: migration.StepMigrate, Wave: "main", Problem: migration.Problem{Kind: workflows.PausedAlone}},
+		"resume contoso --mailbox ada@contoso.com": {Step: migration.StepMigrate, Wave: "main", Mailbox: "ada@contoso.com", Problem: migration.Problem{Kind: workflows.PausedAlone}},
+	} {
+		s := moved()
+		s.Waiting, s.WaitingCount = []workflows.Waiting{w}, 1
+		var b strings.Builder
+		if err := Status(&b, s, nil, Options{Command: "starter"}); err != nil {
+			t.Fatal(err)
+		}
+		if out := b.String(); !strings.Contains(out, "Then: starter "+want+"\n") || strings.Contains(out, "retry-step contoso") {
+			t.Errorf("instead of %q it offers:\n%s", want, out)
+		}
 	}
 }
 

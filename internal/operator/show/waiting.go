@@ -82,6 +82,12 @@ func then(tenant string, item workflows.Waiting, o Options) string {
 	if item.Problem.Kind == workflows.RolledBack {
 		return fmt.Sprintf("%s abort %s", o.command(), tenant)
 	}
+	if item.Problem.Kind == workflows.PausedAlone {
+		if item.Mailbox != "" {
+			return fmt.Sprintf("%s resume %s --mailbox %s", o.command(), tenant, plain(item.Mailbox))
+		}
+		return fmt.Sprintf("%s resume %s --wave %s", o.command(), tenant, plain(item.Wave))
+	}
 	line := fmt.Sprintf("%s retry-step %s %d", o.command(), tenant, item.Step)
 	if item.Mailbox != "" {
 		line += " --mailbox " + plain(item.Mailbox)
