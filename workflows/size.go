@@ -73,7 +73,7 @@ func (t *tenant) dropRepeated() {
 // What a tenant carries beside its plan and its ledger, in bytes of JSON: of each wave and of each domain, as measured by
 // a test, and of all else, approvals and a trail that is cut short among it.
 const (
-	waveWeight, domainWeight = 3000, 1500
+	waveWeight, domainWeight = 3000, 4000
 	otherWeight              = 250_000
 )
 
