@@ -46,35 +46,6 @@ func TestLedger(t *testing.T) {
 	}
 }
 
-// What the largest tenant goes on with stays below what the server takes.
-func TestLargestTenantFits(t *testing.T) {
-	const mailboxes, waves = 50_000, 200 // as many as a list and a plan may have
-	s := TenantState{Ledger: make(ledger, mailboxes*ledgerEntry)}
-	words := strings.Repeat("w", 300)
-	for n := range waves {
-		w := &tenantWave{Name: fmt.Sprint("wave-", n), Rows: mailboxes / waves}
-		w.Report.Status = WaveStatus{Name: w.Name, ID: WaveID("contoso", "20261123-1", w.Name), Steps: make([]StepStatus, len(waveSteps))}
-		for i := range w.Report.Status.Steps {
-			w.Report.Status.Steps[i] = StepStatus{Name: "credentials", Title: "Migrate and verify", Text: "400 of 500, 20 wait for a person"}
-		}
-		for range namedWaiting {
-			w.Report.Status.Waiting = append(w.Report.Status.Waiting, Waiting{Mailbox: words[:60], Problem: migration.Problem{Kind: "sign-in-refused", Text: words, Remedy: words}})
-		}
-		w.Report.Counts = make([]stepCount, len(waveSteps))
-		s.Waves = append(s.Waves, w)
-	}
-	for range maxAudit {
-		s.Audit = addAudit(s.Audit, "contoso", migration.AuditEntry{By: words[:maxBy], What: words})
-	}
-	tenant := &tenant{in: TenantInput{Plan: testPlan()}, s: s}
-	tenant.in.Plan.Target.CA = strings.Repeat("c", 256<<10) // which the plan's checks allow in all
-	tenant.trim()
-	tenant.in.Carried = &tenant.s
-	if size := len(encode(tenant.in)); size > payloadLimit*90/100 {
-		t.Errorf("a new run begins with %d bytes", size)
-	}
-}
-
 func TestDigestIsOfWhatIsApproved(t *testing.T) {
 	gate := func() *Gate {
 		return &Gate{

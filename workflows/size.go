@@ -74,12 +74,14 @@ func (t *tenant) dropRepeated() {
 // a test, and of all else, approvals and a trail that is cut short among it.
 const (
 	waveWeight, domainWeight = 3000, 4000
-	otherWeight              = 250_000
+	otherWeight              = 160_000
+	// fullTenant is what all of it may weigh: less than 2 MB, and more than where a tenant begins to leave things out.
+	fullTenant = 1_950_000
 )
 
 // room is how many more mailboxes the tenant can carry. Each takes a place in the ledger, which base64 makes a third longer.
 func (t *tenant) room() int {
-	free := carryLimit - len(encode(t.in.Plan)) - waveWeight*len(t.s.Waves) - domainWeight*len(t.s.Domains) - otherWeight
+	free := fullTenant - len(encode(t.in.Plan)) - waveWeight*len(t.s.Waves) - domainWeight*len(t.s.Domains) - otherWeight
 	taken := len(t.s.Ledger)
 	for _, i := range t.s.Imports {
 		taken += len(i.Staged)
