@@ -52,7 +52,7 @@ func tenantDetails(s Status) string {
 	if s.Gate != nil {
 		writeGate(&b, s.Gate)
 	}
-	writeWaiting(&b, s.Waiting, len(s.Waiting))
+	writeWaiting(&b, s.Waiting, s.CountWaiting())
 	writeRetrying(&b, s.Retrying)
 	if len(s.Proofs) > 0 {
 		b.WriteString("\n### Proofs of routing\n\n| domain | proof | state | |\n|---|---|---|---|\n")

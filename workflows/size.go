@@ -27,8 +27,7 @@ func fewer(audit []migration.AuditEntry) []migration.AuditEntry {
 // trim keeps what a new run of the tenant begins with small: what each wave's next report, or the next orders to it, bring
 // again goes first, then the middle of the audit trail.
 func (t *tenant) trim() {
-	const named = 300 // of all that wait for a person
-	t.nameFewer(max(1, named/max(1, len(t.s.Waves))))
+	t.nameFewer(t.namedEach())
 	in := t.in
 	in.Carried = &t.s
 	for _, less := range []func(){
@@ -42,6 +41,9 @@ func (t *tenant) trim() {
 		less()
 	}
 }
+
+// namedEach is how many of those that wait for a person in a wave a tenant names, and carries on: some 300 of all.
+func (t *tenant) namedEach() int { return max(1, 300/max(1, len(t.s.Waves))) }
 
 // nameFewer keeps so many of those that wait for a person in a wave.
 func (t *tenant) nameFewer(each int) {

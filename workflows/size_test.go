@@ -257,3 +257,42 @@ func TestMemoFits(t *testing.T) {
 		t.Error("a small memo is cut")
 	}
 }
+
+// TestAnswersFit: what a query answers with must fit into a payload too, however many mailboxes wait for a person.
+func TestAnswersFit(t *testing.T) {
+	x := &tenant{in: TenantInput{Plan: testPlan(), Launch: "20261123-1"}}
+	x.in.Plan.Waves = nil
+	for n := range 100 {
+		x.in.Plan.Waves = append(x.in.Plan.Waves, migration.Wave{Name: fmt.Sprintf("wave-%03d", n)})
+	}
+	x.s = newTenantState(x.in.Plan, time.Unix(0, 0))
+	x.fill()
+	for _, w := range x.s.Waves {
+		w.Started, w.Report.Status.WaitingCount = true, 500
+	}
+	s := x.status()
+	if n := len(encode(s)); n > payloadLimit*95/100 {
+		t.Errorf("a tenant answers with %d bytes", n)
+	}
+	if text := tenantDetails(s); s.CountWaiting() != 50_000 || !strings.Contains(text, "(50000)") {
+		t.Errorf("it counts %d: %s", s.CountWaiting(), text)
+	}
+	if len(s.Waiting) < 100 || s.Waves[7].WaitingCount != 500 || len(s.Waves[7].Waiting) == 0 {
+		t.Errorf("%d are named, %d of wave 7", len(s.Waiting), len(s.Waves[7].Waiting))
+	}
+
+	w := wide(waveRows, rowLimit)
+	words := strings.Repeat("what the server said; ", 60)
+	for _, r := range w.s.Rows {
+		r.Stage, r.State, r.Mailbox, r.Note = stageStarted, migration.Waiting, nil, cut(words, 300)
+		r.Problem = short(migration.Problem{Kind: "refused", Text: words, Remedy: words})
+		r.Report = mailboxReport{Number: 7, Address: r.Address, Problem: r.Problem, Retrying: &Retrying{What: "first copy", Words: cut(words, maxWords)}}
+		r.Handed = &Handed{To: cut(words, maxBy), By: cut(words, maxBy), Times: 1}
+	}
+	for range maxAudit {
+		w.s.Audit = addAudit(w.s.Audit, "contoso/20261123-1/wave-01", migration.AuditEntry{By: cut(words, maxBy), What: cut(words, maxText)})
+	}
+	if n := len(encode(w.answerStatus())); n > payloadLimit*95/100 {
+		t.Errorf("a wave answers with %d bytes", n)
+	}
+}

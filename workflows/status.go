@@ -22,7 +22,7 @@ func (t *tenant) status() Status {
 			continue
 		}
 		one := w.Report.Status
-		one.Name, one.ID = w.Name, t.waveID(w)
+		one.Name, one.ID, one.Waiting = w.Name, t.waveID(w), t.named(w)
 		if one.State == "" {
 			one.State = migration.Pending
 		}
@@ -113,9 +113,15 @@ func (t *tenant) waiting() []Waiting {
 				Remedy: "see in the Web UI why; if it has been started again there, retry the step",
 			}})
 		}
-		all = append(all, w.Report.Status.Waiting...)
+		all = append(all, t.named(w)...)
 	}
 	return all
+}
+
+// named are the first of those that wait for a person in a wave: what a tenant answers with has a limit too.
+func (t *tenant) named(w *tenantWave) []Waiting {
+	all := w.Report.Status.Waiting
+	return all[:min(len(all), t.namedEach())]
 }
 
 // shownRetrying is how much of what fails again and again the status names.
@@ -159,7 +165,7 @@ func (t *tenant) show() {
 	status := t.status()
 	t.observe(status)
 	workflow.SetCurrentDetails(t.base, tenantDetails(status))
-	memo := Memo{State: status.State, Step: migration.StepWelcome, Doing: shorten(status.Doing, 200), Waiting: len(status.Waiting), Totals: status.Totals, Pace: &status.Pace}
+	memo := Memo{State: status.State, Step: migration.StepWelcome, Doing: shorten(status.Doing, 200), Waiting: status.CountWaiting(), Totals: status.Totals, Pace: &status.Pace}
 	found := false
 	for _, s := range status.Steps {
 		memo.States = append(memo.States, s.State)

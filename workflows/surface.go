@@ -159,6 +159,15 @@ type Status struct {
 	Report string `json:"report,omitempty"`
 }
 
+// CountWaiting is how many things wait for a person; Waiting names the first of them.
+func (s Status) CountWaiting() int {
+	n := len(s.Waiting)
+	for _, w := range s.Waves {
+		n += max(0, w.WaitingCount-len(w.Waiting))
+	}
+	return n
+}
+
 // Where answers QueryWhere.
 type Where struct {
 	// Enrolled says that the tenant knows the address.

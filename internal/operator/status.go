@@ -65,10 +65,7 @@ func (o *Operator) status(ctx context.Context, tenant string) (Status, error) {
 	}
 	if err == nil {
 		s.Retrying = append(append(s.Retrying, e.failing...), o.wavesFailing(ctx, s.Waves)...)
-		s.Worker, s.WaitingCount = true, len(s.Waiting)
-		for _, wave := range s.Waves {
-			s.WaitingCount += max(0, wave.WaitingCount-len(wave.Waiting)) // the waves name only the first
-		}
+		s.Worker, s.WaitingCount = true, s.CountWaiting()
 		return s, nil
 	}
 	return o.remembered(ctx, tenant, e, s, err), nil
