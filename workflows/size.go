@@ -34,6 +34,7 @@ func (t *tenant) trim() {
 		func() { t.nameFewer(1) },
 		t.dropRepeated,
 		func() { t.s.Audit = fewer(t.s.Audit) },
+		func() { t.nameFewer(0) },
 	} {
 		if fits(in) {
 			return
@@ -54,12 +55,12 @@ func (t *tenant) nameFewer(each int) {
 	}
 }
 
-// dropRepeated drops what fails in the waves, what they were told, so that they are told again, and all but one of the
+// dropRepeated drops the waves' steps in words and what fails in them, what they were told, so that they are told again, and all but one of the
 // addresses of a domain to which a routing probe can be sent.
 func (t *tenant) dropRepeated() {
 	var probed []string
 	for _, w := range t.s.Waves {
-		w.Report.Status.Retrying, w.Told.Domains = nil, nil
+		w.Report.Status.Steps, w.Report.Status.Retrying, w.Told.Domains = nil, nil, nil
 		var probes []string
 		for _, address := range w.Report.Probes {
 			domain := migration.Mailbox{Address: address}.Domain()
@@ -75,7 +76,7 @@ func (t *tenant) dropRepeated() {
 // What a tenant carries beside its plan and its ledger, in bytes of JSON: of each wave and of each domain, as measured by
 // a test, and of all else, approvals and a trail that is cut short among it.
 const (
-	waveWeight, domainWeight = 3000, 4000
+	waveWeight, domainWeight = 1500, 4000
 	otherWeight              = 160_000
 	// fullTenant is what all of it may weigh: less than 2 MB, and more than where a tenant begins to leave things out.
 	fullTenant = 1_950_000

@@ -23,6 +23,7 @@ func (t *tenant) status() Status {
 		}
 		one := w.Report.Status
 		one.Name, one.ID, one.Waiting = w.Name, t.waveID(w), t.named(w)
+		one.Retrying = nil // it is among the tenant's
 		if one.State == "" {
 			one.State = migration.Pending
 		}

@@ -233,7 +233,7 @@ type WaveStatus struct {
 	// Waiting is at most 20; WaitingCount is the true number.
 	Waiting      []Waiting `json:"waiting,omitempty"`
 	WaitingCount int       `json:"waitingCount,omitempty"`
-	// Retrying is what fails again and again, of the wave and of its mailboxes; at most 10.
+	// Retrying is what fails again and again, of the wave and of its mailboxes; at most 10. A tenant names it among its own.
 	Retrying []Retrying         `json:"retrying,omitempty"`
 	Totals   Totals             `json:"totals"`
 	Pace     Pace               `json:"pace"`
