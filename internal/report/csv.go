@@ -48,7 +48,7 @@ func (t *table) separate() {
 func (t *table) text(s string) {
 	t.separate()
 	t.b.WriteByte('"')
-	t.b.WriteString(strings.ReplaceAll(harmless(s), `"`, `""`))
+	t.b.WriteString(strings.ReplaceAll(Cell(s), `"`, `""`))
 	t.b.WriteByte('"')
 }
 
@@ -78,8 +78,8 @@ func (t *table) end() {
 // flush writes what is left, and returns the first error there was.
 func (t *table) flush() error { return t.b.Flush() }
 
-// harmless is the text as no spreadsheet takes it for a formula.
-func harmless(s string) string {
+// Cell is foreign text as a table may have it: no spreadsheet takes it for a formula, and it has no control characters.
+func Cell(s string) string {
 	var b strings.Builder
 	begins := true
 	for _, r := range s {

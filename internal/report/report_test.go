@@ -255,8 +255,8 @@ func TestTableKeepsOtherText(t *testing.T) {
 		"": "", "Archív/2019": "Archív/2019", "a=b": "a=b", "a-b@c": "a-b@c", "x, y": "x, y", "'": "'",
 		"-1": "'-1", " -1": " '-1", "a,-b": "a,'-b", `"-`: `"'-`, "two\nlines": "two lines", "=": "'=", "--": "'--",
 	} {
-		if got := harmless(text); got != want {
-			t.Errorf("harmless(%q) = %q, want %q", text, got, want)
+		if got := Cell(text); got != want {
+			t.Errorf("Cell(%q) = %q, want %q", text, got, want)
 		}
 	}
 }

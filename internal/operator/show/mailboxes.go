@@ -110,21 +110,11 @@ func MailboxesCSV(w io.Writer, page operator.MailboxPage) error {
 	}
 	for _, row := range rows {
 		for i := range row {
-			row[i] = harmless(row[i])
+			row[i] = report.Cell(row[i])
 		}
 	}
 	if err := out.WriteAll(rows); err != nil {
 		return fmt.Errorf("writing the CSV: %w", err)
 	}
 	return nil
-}
-
-// harmless keeps spreadsheets from taking a cell that others wrote for a formula (OWASP, "CSV Injection"): an apostrophe
-// makes it text.
-func harmless(cell string) string {
-	cell = plain(cell)
-	if cell != "" && strings.ContainsRune("=+-@", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
 }

@@ -345,3 +345,17 @@ func TestMailboxesCSV(t *testing.T) {
 	}
 	golden(t, "mailboxes-csv", out.String())
 }
+
+// What a spreadsheet may take for a formula is kept from it wherever it looks for one, as in the report's tables.
+func TestMailboxesCSVHasNoFormula(t *testing.T) {
+	for _, text := range []string{"=1+1", " =1+1", "a;=1+1", "\t@SUM(1)", "＝1"} {
+		var out bytes.Buffer
+		line := operator.MailboxLine{MailboxStatus: workflows.MailboxStatus{Problem: &migration.Problem{Text: text}}}
+		if err := MailboxesCSV(&out, operator.MailboxPage{Mailboxes: []operator.MailboxLine{line}}); err != nil {
+			t.Fatal(err)
+		}
+		if want := report.Cell(text); !strings.Contains(out.String(), want) || want == text {
+			t.Errorf("%q stands there as\n%s", text, out.String())
+		}
+	}
+}
