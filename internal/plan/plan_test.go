@@ -180,6 +180,9 @@ var planFaults = []struct{ name, old, new, want string }{
 	{"merge key", "archive:", "copy: {<<: {connections: 1}}\narchive:", `plan.yaml:14:8: copy.<<: is not a key that belongs here (known keys: deleted, deletions, exclude, connections, sliceTime, sliceBytes, sliceMessages)`},
 	{"tag", "tenant: contoso", "tenant: !!binary Y29udG9zbw==", `plan.yaml:2:1: tenant: is an anchor, an alias or a tag (write the value itself; a plan is plain YAML)`},
 	{"tab", "dns: {mode: manual}", "dns:\n\tmode: manual", `plan.yaml:9:1: is not YAML (look at the indentation, colons and quotes of this line and the one before)`},
+	{"dashes", "dns: {mode: manual}", "dns:\n  " + strings.Repeat("- ", 300) + "x", `plan.yaml:9:201: is nested too deeply (look at the dashes, brackets and indentation of this line)`},
+	{"brackets", "dns: {mode: manual}", "dns: " + strings.Repeat("[", 300), `plan.yaml:8:206: is nested too deeply (look at the dashes, brackets and indentation of this line)`},
+	{"indentation", "dns: {mode: manual}", "dns:\n" + strings.Repeat(" ", 300) + "mode: manual", `plan.yaml:9:301: is nested too deeply (look at the dashes, brackets and indentation of this line)`},
 	{"no SMTP after", "  after: {host: smtp.office365.com}\n", "", `plan.yaml:9:1: notices.after.host: is missing (the SMTP server used from the MX change on, like smtp.office365.com)`},
 	{"SMTP user alone", "host: smtp.contoso.com", "host: smtp.contoso.com, user: it", `plan.yaml:11:3: notices.before.password: is missing, and user needs it (write {env: NAME} for a variable or {file: path} for a file; never the secret itself)`},
 	{"licence", "licence: EXCHANGESTANDARD, ", "", `plan.yaml:13:1: users.licence: is missing (the SKU part number for users without one of their own, like O365_BUSINESS_ESSENTIALS)`},
@@ -373,6 +376,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(smallest))
 	f.Add([]byte("a: &a [*a]\nb: !!binary x\n<<: *a"))
 	f.Add([]byte("sealTo: {env: HOME}\ndomains: [[[]]]\nwaves: {a: - b}"))
+	f.Add([]byte(strings.Repeat("- ", maxPlan/2))) // which the parser would take 20 GB for
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_, err := decode("plan.yaml", data, seal)
 		if faults := (Faults{}); err != nil && !errors.As(err, &faults) {

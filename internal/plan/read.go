@@ -31,7 +31,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
 	"github.com/mailferry/mailferry/internal/migration"
 )
@@ -104,10 +103,18 @@ func (d *decoder) parse(data []byte) ast.Node {
 		d.faults = append(d.faults, Fault{File: d.file, Line: lineOfStray(data), Text: "holds bytes that are not characters", Remedy: "save it as UTF-8"})
 		return nil
 	}
-	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
-	if err != nil {
+	file, deep, err := parseYAML(data)
+	switch {
+	case err != nil:
 		d.unreadable = true
 		d.syntax(err)
+		return nil
+	case deep != nil:
+		d.unreadable = true
+		d.faults = append(d.faults, Fault{
+			File: d.file, Line: deep.Position.Line, Column: deep.Position.Column,
+			Text: "is nested too deeply", Remedy: "look at the dashes, brackets and indentation of this line",
+		})
 		return nil
 	}
 	var bodies []ast.Node

@@ -62,7 +62,7 @@ var beyond = []string{
 	"alias", "hexadecimal", "octal, or not", "fraction", "no wait", "delta too long", "domain", "domain twice", "variable not set",
 	"certificate without key", "host with port", "endpoint twice", "plain over the network", "CA not there", "CA is no PEM", "CA with key",
 	"TSIG not base64", "TSIG algorithm", "resolver", "DKIM", "secret's file is empty", "Microsoft's own domain", "another encoding",
-	"documents after the end", "merge key", "country", "wave twice", "no proof from outside", "control character",
+	"documents after the end", "merge key", "indentation", "country", "wave twice", "no proof from outside", "control character",
 }
 
 // What an editor doesn't mark the code may refuse, but only for reasons that no schema knows.
