@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	isRunning = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
-	isDone    = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	isRunning    = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+	isDone       = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	isTerminated = enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED
 )
 
 func operatorOf(f *fake) *Operator {

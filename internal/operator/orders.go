@@ -138,9 +138,16 @@ func (o *Operator) ended(ctx context.Context, id string, cause error) error {
 		return Translate(err)
 	}
 	info := response.GetWorkflowExecutionInfo()
+	words := endedWords(closedAs(info.GetStatus()))
+	var last struct {
+		State migration.State `json:"state"`
+	}
+	if o.readMemo(info.GetMemo(), workflows.MemoStatus, &last) == nil && last.State == migration.Aborted {
+		words = "was aborted"
+	}
 	return &Error{
 		Kind: NotRunning, Cause: cause,
-		Text: fmt.Sprintf("%s isn't running any more: it %s on %s", id, endedWords(closedAs(info.GetStatus())),
+		Text: fmt.Sprintf("%s isn't running any more: it %s on %s", id, words,
 			timeOf(info.GetCloseTime()).UTC().Format("2006-01-02 15:04 UTC")),
 	}
 }

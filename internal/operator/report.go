@@ -44,6 +44,12 @@ func (o *Operator) Report(ctx context.Context, tenant string) (Report, error) {
 	switch {
 	case ctx.Err() != nil:
 		return Report{}, ctx.Err()
+	case err != nil && cutShort(e.state):
+		return Report{}, &Error{
+			Kind: NoReport, Cause: err,
+			Text:  fmt.Sprintf("the migration %s %s, so it wrote no closing report, and no worker is running that could sum up what it knew", tenant, endedWords(closedAs(e.state))),
+			Hints: []string{"start a worker for a summary"},
+		}
 	case err != nil:
 		return Report{}, &Error{
 			Kind: NoReport, Cause: archiveErr,
@@ -53,6 +59,10 @@ func (o *Operator) Report(ctx context.Context, tenant string) (Report, error) {
 	}
 	if report.Ended.IsZero() {
 		report.Ended = e.ended
+	}
+	if cutShort(e.state) {
+		report.Note = fmt.Sprintf("the migration %s, so it wrote no closing report; this is what its workflows knew then", endedWords(closedAs(e.state)))
+		return report, nil
 	}
 	report.Note = fmt.Sprintf("the archive cannot be read from here (%v), so this is the workflows' own summary; the whole report is in %s",
 		archiveErr, archived(e, tenant))

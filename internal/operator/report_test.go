@@ -61,6 +61,15 @@ func TestReport(t *testing.T) {
 	if r, err = o.Report(t.Context(), "contoso"); err != nil || r.Source != "" {
 		t.Errorf("archive elsewhere: %+v, %v", r, err)
 	}
+	f.add(t, "contoso", workflows.TenantType, isTerminated, nil)
+	if r, err = o.Report(t.Context(), "contoso"); err != nil || len(r.Mailboxes) != 2 || !strings.Contains(r.Note, "was terminated, so it wrote no closing report") {
+		t.Errorf("terminated: %+v, %v", r, err)
+	}
+	f.workers = false
+	if _, err := o.Report(t.Context(), "contoso"); !IsKind(err, NoReport) || !strings.Contains(err.Error(), "was terminated") {
+		t.Errorf("terminated, no worker: %v", err)
+	}
+	f.workers = true
 	f.add(t, "contoso", workflows.TenantType, isRunning, nil)
 	if r, err = o.Report(t.Context(), "contoso"); err != nil || !r.Ended.IsZero() || len(r.Mailboxes) != 2 || !strings.Contains(r.Note, "interim") {
 		t.Errorf("while it runs: %+v, %v", r, err)

@@ -219,6 +219,7 @@ func TestOrders(t *testing.T) {
 func TestOrdersThatMakeNoSense(t *testing.T) {
 	f := newFake()
 	launchedBefore(t, f, isDone, true)
+	f.add(t, "tailspin", workflows.TenantType, isDone, map[string]any{workflows.MemoStatus: workflows.Memo{State: migration.Aborted}})
 	o := operatorOf(f)
 	ctx := t.Context()
 	for _, test := range []struct {
@@ -231,6 +232,7 @@ func TestOrdersThatMakeNoSense(t *testing.T) {
 		{"no such step", o.RetryStep(ctx, "contoso", workflows.StepOrder{Step: 12, By: "grace"}), Invalid, "there is no step 12"},
 		{"step that can't be skipped", o.SkipStep(ctx, "contoso", workflows.StepOrder{Step: migration.StepRouting, By: "grace"}), Invalid, "step 10 (Verify routing) cannot be skipped"},
 		{"ended", o.Pause(ctx, "contoso", workflows.Order{By: "grace"}), NotRunning, "contoso isn't running any more: it completed on 2026-11-25 09:00 UTC"},
+		{"aborted", o.Pause(ctx, "tailspin", workflows.Order{By: "grace"}), NotRunning, "tailspin isn't running any more: it was aborted on 2026-11-25 09:00 UTC"},
 		{"unknown", o.Pause(ctx, "fabrikam", workflows.Order{By: "grace"}), UnknownTenant, `there is no migration "fabrikam"`},
 		{"unknown mailbox", o.Pause(ctx, "contoso/1/mailbox/x", workflows.Order{By: "grace"}), UnknownTenant, `contoso has no mailbox "x" that has begun to copy`},
 		{"unknown wave", o.Pause(ctx, "contoso/1/x", workflows.Order{By: "grace"}), UnknownTenant, `contoso has no wave "x"`},

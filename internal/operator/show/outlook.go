@@ -61,7 +61,7 @@ func dueLine(due operator.Due) string {
 func howFar(s operator.Status) string {
 	done, now := 0, migration.Step(0)
 	for _, step := range s.Steps {
-		if step.State.Finished() {
+		if step.State == migration.Done || step.State == migration.Skipped {
 			done++
 		} else if now == 0 && (step.State == migration.Running || step.State == migration.Waiting) {
 			now = step.Step

@@ -121,6 +121,11 @@ func TestStatus(t *testing.T) {
 	unchanged.Gate = &workflows.Gate{Digest: "77aa", Domains: []string{"contoso.com"}, Since: ago(time.Minute)}
 	killed := moved()
 	killed.Closed, killed.Ended, killed.Waiting, killed.WaitingCount = "terminated", now, nil, 0
+	aborted := moved()
+	aborted.State, aborted.Waiting, aborted.WaitingCount = migration.Aborted, nil, 0
+	for i := range aborted.Steps[migration.StepConnect-1:] {
+		aborted.Steps[int(migration.StepConnect)-1+i].State = migration.Aborted
+	}
 	paused := moved()
 	paused.State, paused.Waiting, paused.WaitingCount, paused.Outlook = migration.Paused, nil, 0, operator.Outlook{Unknown: "the migration is paused"}
 	crowd := moved()
@@ -152,6 +157,7 @@ func TestStatus(t *testing.T) {
 		{"crowd", crowd, nil, Options{}},
 		{"paused", paused, nil, Options{}},
 		{"closed", closed, nil, Options{}},
+		{"aborted", aborted, nil, Options{}},
 		{"terminated", killed, nil, Options{}},
 		{"remembered", remembered, nil, Options{}},
 		{"remembered-gate", rememberedGate, nil, Options{}},
