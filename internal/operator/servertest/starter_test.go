@@ -141,7 +141,7 @@ func TestCommandLine(t *testing.T) {
 
 	stop := w.work(t)
 	stdout, _ := c.run(0, launch...)
-	c.want(stdout, `^pilot +2 +the pilot`, `^launched contoso, launch \d{8}-1, with all of its 2 mailboxes$`, `starter status contoso --watch$`)
+	c.want(stdout, `^pilot +2 +begins at once`, `^launched contoso, launch \d{8}-1, with all of its 2 mailboxes$`, `starter status contoso --watch$`)
 	stdout, _ = c.run(0, launch...)
 	c.want(stdout, `^contoso runs already with this plan and this list, launch \d{8}-1: nothing changed$`)
 	c.write("late.csv", "EmailAddress,UserName,Password\nbob@contoso.com,bob,second-p4ssword\neve@contoso.com,eve,third-p4ssword\n")
