@@ -63,6 +63,10 @@ func (d *demo) follow(ctx context.Context, o *operator.Operator, tenant string, 
 func (f *follower) show(ctx context.Context, status operator.Status) {
 	f.speed.add(time.Now(), status.Totals.Account)
 	due := dueOf(f.chores, status, time.Now())
+	asked := due
+	if f.auto { // then it is done at once, and told of
+		asked = nil
+	}
 	switch {
 	case status.Gate != nil && f.decided == status.Gate.Digest:
 	case status.Gate != nil && status.Worker && (!f.auto || len(due) == 0): // else nobody can see what it would change
@@ -77,7 +81,7 @@ func (f *follower) show(ctx context.Context, status operator.Status) {
 			live, _ = f.operator.Copying(ctx, status, 5)
 		}
 		f.decided = ""
-		f.view.status(status, live, f.speed.String(), due)
+		f.view.status(status, live, f.speed.String(), asked)
 	}
 	if f.auto {
 		f.tend(ctx, due, demoOperator)
