@@ -316,7 +316,7 @@ func (t *tenant) enrollDiscard(ctx workflow.Context, in EnrollCommitInput) (Enro
 	}
 	t.drop(ctx, i)
 	if i.New+i.Corrected > 0 {
-		t.record("", fmt.Sprintf("a staged list of %d mailboxes was discarded", i.Rows))
+		t.record("", fmt.Sprintf("a staged list of %d mailboxes was not confirmed, and nothing of it was taken", i.Rows))
 	}
 	return EnrollResult{}, nil
 }

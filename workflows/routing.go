@@ -88,9 +88,11 @@ func (t *tenant) prove(ctx workflow.Context) error {
 
 // goneBack waits until the records are set back, and then for the second abort.
 func (t *tenant) goneBack(ctx workflow.Context) error {
+	t.set(migration.StepRouting, migration.Running, "the records are being set back")
 	if err := t.await(ctx, func() bool { return t.s.RolledBack }); err != nil {
 		return err
 	}
+	t.set(migration.StepRouting, migration.Running, "the records are set back")
 	for {
 		if _, err := t.ask(ctx, migration.StepRouting, *t.rolledBack()); err != nil {
 			return err

@@ -178,6 +178,9 @@ func TestAbortAfterTheCutoverRollsBack(t *testing.T) {
 				if len(s.Waiting) != 1 || s.Waiting[0].Problem.Kind != "rolled-back" || s.State != migration.Waiting {
 					t.Errorf("%s, waiting %+v", s.State, s.Waiting)
 				}
+				if got := s.Steps[migration.StepRouting-1].Text; got != "the records are set back" {
+					t.Errorf("step 10 says %q", got)
+				}
 				if strings.Contains(s.Waiting[0].Problem.Text, "contoso.com was not set back") != c.foreign {
 					t.Errorf("it says %s", s.Waiting[0].Problem.Text)
 				}
