@@ -18,9 +18,8 @@ import (
 )
 
 const (
-	isRunning    = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
-	isDone       = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
-	isTerminated = enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED
+	isRunning = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+	isDone    = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
 )
 
 func operatorOf(f *fake) *Operator {
