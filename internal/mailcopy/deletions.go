@@ -131,17 +131,24 @@ func (w *worker) withoutMoved(ctx context.Context, list []deletion, figures map[
 	}
 	for i := range list {
 		d := &list[i]
-		left := map[uint32]uint32{}
+		left := make([]uint32, 0, len(d.sources))
 		for _, source := range d.sources {
-			left[source], _ = d.from.target(source)
+			if target, paired := d.from.target(source); paired {
+				left = append(left, target)
+			}
 		}
+		slices.Sort(left)
 		copies, err := w.copiesOf(ctx, d.from, left, late)
 		if err != nil {
 			return nil, err
 		}
+		moved := uids{}
+		for _, copied := range copies {
+			moved[copied.uid] = slices.ContainsFunc(late, func(m identity) bool { return same(&m, &copied) })
+		}
 		d.sources = slices.DeleteFunc(d.sources, func(uid uint32) bool {
-			copied, known := copies[uid]
-			return known && slices.ContainsFunc(late, func(m identity) bool { return same(&m, &copied) })
+			target, _ := d.from.target(uid)
+			return moved[target]
 		})
 	}
 	return slices.DeleteFunc(list, func(d deletion) bool { return len(d.sources) == 0 }), nil

@@ -26,6 +26,8 @@ type passes struct {
 	since          time.Time
 	// crashes: the first slice of each pass is lost with all that it learnt, and of the second, what it has left to do.
 	crashes bool
+	// lost is what happens after that.
+	lost func()
 	// breaks: a copy may fail, and is tried again.
 	breaks bool
 }
@@ -50,6 +52,9 @@ func (p *passes) pass(t testing.TB) {
 			t.Fatalf("%+v, %v", report, err)
 		}
 		if p.crashes && slice == 0 {
+			if p.lost != nil {
+				p.lost()
+			}
 			continue
 		}
 		p.state.Merge(clone(t, learnt))
@@ -201,6 +206,49 @@ func TestMoveDuringTheFirstCopy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A copy of which nothing is recorded, since the worker that made it died, belongs to its message wherever that was filed
+// before the next worker came: to that one alone.
+func TestMoveAfterACrash(t *testing.T) {
+	for name, test := range map[string]struct{ delta, alone, addOnly bool }{
+		"first copy": {}, "delta": {delta: true}, "alone in its folder": {delta: true, alone: true}, "add only": {delta: true, addOnly: true},
+	} {
+		for _, way := range ways {
+			t.Run(name+", to "+way[1], func(t *testing.T) {
+				t.Parallel()
+				f := newFiling(t, imap.Source(), way)
+				f.o.AddOnly = test.addOnly
+				if !test.alone {
+					deliver(t, f.sourceStore, f.leaves, "stays@example.net", "", time.Now().Add(-time.Hour))
+				}
+				deliver(t, f.sourceStore, f.to, "there@example.net", "", time.Now().Add(-time.Hour))
+				if test.delta {
+					f.passes.pass(t)
+				}
+				uid := deliver(t, f.sourceStore, f.leaves, "filed@example.net", "", time.Now().Add(-time.Hour))
+				f.crashes, f.lost = true, func() { uid = f.file(t, f.leaves, uid, f.to) }
+				f.passes.pass(t)
+				f.crashes = false
+				f.passes.pass(t)
+				if at := f.places(t, "filed@example.net"); !slices.Equal(at, []string{f.leaves}) {
+					t.Fatalf("it is in %q of the target, want it once in %q", at, f.leaves)
+				}
+				folder, err := f.sourceStore.Folder(address, f.to)
+				must(t, err)
+				_, _, _, err = f.sourceStore.Copy(folder.ID, []uint32{uid}, "Middle", false)
+				must(t, err)
+				f.passes.pass(t)
+				if at := f.places(t, "filed@example.net"); len(at) != 2 || !slices.Contains(at, "Middle") {
+					t.Errorf("after it was copied, it is in %q of the target", at)
+				}
+				verdict, err := mailcopy.Verify(t.Context(), f.stage.from, f.stage.to, f.state, f.o)
+				if a := f.state.Account(); err != nil || !verdict.Verified || !a.Closes() {
+					t.Errorf("%+v, %v, account %+v", verdict, err, a)
+				}
+			})
+		}
 	}
 }
 

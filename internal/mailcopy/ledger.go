@@ -20,6 +20,7 @@ type ledger struct {
 	rebuilt   map[uint32]uint32 // pairs that were dropped, for this call alone: the state has no room for them
 	moving    uids              // not recorded: their copies are about to be found
 	unflagged uids
+	strays    uids     // of the target
 	open      uids     // exceptions: at or below the cursor, still to be done
 	order     []uint32 // what this pass found above the cursor, ascending
 	next      int      // everything in order before it is closed
@@ -50,7 +51,7 @@ func newLedger(state migration.FolderState) (*ledger, error) {
 	for _, set := range []struct {
 		to   *uids
 		text string
-	}{{&l.leftOut, state.LeftOut}, {&l.refused, state.Refused}, {&l.movedIn, state.Moved}, {&l.unpaired, state.Unpaired}, {&l.unflagged, state.Unflagged}} {
+	}{{&l.leftOut, state.LeftOut}, {&l.refused, state.Refused}, {&l.movedIn, state.Moved}, {&l.unpaired, state.Unpaired}, {&l.unflagged, state.Unflagged}, {&l.strays, state.Strays}} {
 		if *set.to, err = parseUIDs(set.text); err != nil {
 			return nil, fmt.Errorf("the state of folder %q: %w", state.Source, err)
 		}
@@ -79,7 +80,7 @@ func (l *ledger) packed() migration.FolderState {
 	s.Cursor = l.cursor()
 	s.Exceptions = l.open.sorted()
 	s.LeftOut, s.Refused, s.Moved, s.Unflagged = l.leftOut.String(), l.refused.String(), l.movedIn.String(), l.unflagged.String()
-	s.Unpaired = l.unpaired.String()
+	s.Unpaired, s.Strays = l.unpaired.String(), l.strays.String()
 	s.Pairs = migration.PackRuns(l.pairs.runs)
 	if len(s.Pairs) > migration.MaxPairs {
 		s.Pairs, s.PairsDropped = nil, true

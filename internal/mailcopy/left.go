@@ -36,12 +36,14 @@ func (w *worker) lookForMoves(ctx context.Context, jobs []job) (gone map[*ledger
 		}
 	}
 	var lost []*ledger
+	strays := 0
 	for _, l := range w.allLedgers() {
 		if l.mayHaveLost(figures[w.wireOf(l)]) {
 			lost = append(lost, l)
 		}
+		strays += len(l.allStrays())
 	}
-	if len(lost) == 0 {
+	if len(lost) == 0 && strays == 0 {
 		return nil, nil
 	}
 	fresh, err := w.came(ctx, jobs, figures)

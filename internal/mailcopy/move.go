@@ -3,6 +3,7 @@ package mailcopy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 type move struct {
 	uid    uint32   // its new one
 	from   *ledger  // the folder that it left
-	was    uint32   // its UID there
+	was    uint32   // its UID there, 0 where nothing is recorded but that a stray lies there
 	target uint32   // its copy's UID in the target folder of from
 	copied identity // what its copy is known by
 }
@@ -29,12 +30,19 @@ func (w *worker) findMoves(ctx context.Context, fresh []newcomers, gone map[*led
 	var origins []move
 	var copies []identity
 	for _, l := range w.allLedgers() {
-		found, err := w.copiesOf(ctx, l, gone[l], all)
+		was := map[uint32]uint32{}
+		for target := range l.allStrays() {
+			was[target] = 0
+		}
+		for source, target := range gone[l] {
+			was[target] = source
+		}
+		found, err := w.copiesOf(ctx, l, slices.Sorted(maps.Keys(was)), all)
 		if err != nil {
 			return err
 		}
-		for was, m := range found {
-			origins = append(origins, move{from: l, was: was, target: m.uid, copied: m})
+		for _, m := range found {
+			origins = append(origins, move{from: l, was: was[m.uid], target: m.uid, copied: m})
 			copies = append(copies, m)
 		}
 	}
@@ -52,9 +60,9 @@ func (w *worker) findMoves(ctx context.Context, fresh []newcomers, gone map[*led
 	return nil
 }
 
-// copiesOf fetches the identities of those copies of messages that left which are of the same date as one of the messages
-// looked for, by the old UIDs.
-func (w *worker) copiesOf(ctx context.Context, l *ledger, list map[uint32]uint32, wanted []identity) (map[uint32]identity, error) {
+// copiesOf fetches the identities of those of a target folder's messages which are of the same date as one of the messages
+// looked for.
+func (w *worker) copiesOf(ctx context.Context, l *ledger, list []uint32, wanted []identity) ([]identity, error) {
 	if len(list) == 0 || len(wanted) == 0 {
 		return nil, nil
 	}
@@ -73,32 +81,19 @@ func (w *worker) copiesOf(ctx context.Context, l *ledger, list map[uint32]uint32
 	for _, m := range wanted {
 		dates[m.when] = true
 	}
-	was := map[uint32]uint32{}
-	left := make([]uint32, 0, len(list))
-	for source, target := range list {
-		was[target] = source
-		left = append(left, target)
-	}
-	slices.Sort(left)
-	var targets []uint32
-	err := w.tgt.fetchAll(ctx, left, "(UID INTERNALDATE)", func(f fetched) error {
+	var dated []uint32
+	err := w.tgt.fetchAll(ctx, list, "(UID INTERNALDATE)", func(f fetched) error {
 		if when, ok := f.when(); ok && dates[when.Unix()] {
-			targets = append(targets, f.uid)
+			dated = append(dated, f.uid)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(targets)
-	found, err := w.tgt.identities(ctx, slices.Compact(targets))
-	copies := map[uint32]identity{}
-	for _, m := range found {
-		if source, ours := was[m.uid]; ours {
-			copies[source] = m
-		}
-	}
-	return copies, err
+	slices.Sort(dated)
+	found, err := w.tgt.identities(ctx, slices.Compact(dated))
+	return slices.DeleteFunc(found, func(m identity) bool { return !slices.Contains(list, m.uid) }), err
 }
 
 // matchMoved finds the copies of messages.
@@ -119,14 +114,15 @@ func same(source, copied *identity) bool {
 	return copied.id != 0 && copied.id == source.id && copied.dated && copied.when == source.when && loose(source, copied)
 }
 
-// follow moves the copies after the messages. In a mailbox in use a move is counted, and the copy stays where it is.
+// follow moves the copies after the messages. In a mailbox in use a move is counted, and the copy stays where it is; so does
+// a stray, which may be somebody's own.
 func (p *pass) follow(ctx context.Context) error {
 	byFolder := map[string][]move{}
 	for _, m := range p.moves[p.name] {
 		_, here := p.flags[m.uid]
 		switch from := m.from.look().Target; {
 		case !here, !p.ledger.undone(m.uid): // where it went on from here, its copy follows it from where that is
-		case from == p.target, p.o.AddOnly:
+		case from == p.target, p.o.AddOnly, m.was == 0:
 			p.handOver(m, from)
 		default:
 			byFolder[from] = append(byFolder[from], m)
@@ -187,6 +183,9 @@ func (p *pass) handOver(m move, from string) {
 		p.ledger.copied(m.uid, m.target, 0)
 	} else {
 		p.ledger.moved(m.uid)
+	}
+	if m.was == 0 {
+		m.from.adopt(m.target)
 	}
 	m.from.lose(m.was)
 }

@@ -34,6 +34,7 @@ func (l *ledger) forget(source, target bool) {
 	l.old.source, l.old.target = l.old.source || source, l.old.target || target
 	l.pairs, l.movedIn, l.unpaired, l.closed = pairs{}, uids{}, uids{}, uids{}
 	clear(l.rebuilt)
+	clear(l.strays)
 	a := &l.state.Account
 	a.Copied, a.Already, a.Moved = 0, 0, 0
 	l.state.PairsDropped = false

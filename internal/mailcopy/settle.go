@@ -24,12 +24,8 @@ func (p *pass) settleTarget(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if next-1 > s.TargetHigh && p.to.exists > 0 && len(candidates) > 0 {
-		doubtful, err := p.doubtful(ctx, s.TargetHigh)
-		if err != nil {
-			return err
-		}
-		if err := p.align(ctx, candidates, doubtful); err != nil {
+	if next-1 > s.TargetHigh && p.to.exists > 0 {
+		if err := p.explain(ctx, s.TargetHigh, candidates); err != nil {
 			return err
 		}
 	}
@@ -42,6 +38,25 @@ func (p *pass) settleTarget(ctx context.Context) error {
 	}
 	p.ledger.change(func(s *migration.FolderState) { s.TargetHigh = max(s.TargetHigh, next-1) })
 	p.ledger.settled = true
+	return nil
+}
+
+// explain finds out whose copies the target's messages above a UID are.
+func (p *pass) explain(ctx context.Context, above uint32, candidates []uint32) error {
+	unknown, err := p.unknown(ctx, above)
+	if err != nil || len(unknown) == 0 {
+		return err
+	}
+	if len(candidates) > 0 {
+		doubtful, err := p.identified(ctx, unknown)
+		if err != nil {
+			return err
+		}
+		if err := p.align(ctx, candidates, doubtful); err != nil {
+			return err
+		}
+	}
+	p.stray(unknown)
 	return nil
 }
 
@@ -69,9 +84,9 @@ func (p *pass) candidates(ctx context.Context) ([]uint32, error) {
 	return candidates, err
 }
 
-// doubtful fetches the identities of the target's messages above a UID that aren't known as copies, of this folder or of
-// another that shares the target folder.
-func (p *pass) doubtful(ctx context.Context, above uint32) ([]identity, error) {
+// unknown are the target's messages above a UID that aren't known as copies, of this folder or of another that shares the
+// target folder.
+func (p *pass) unknown(ctx context.Context, above uint32) ([]uint32, error) {
 	claimed := p.ledger.targets()
 	if p.target == p.trash {
 		buried, err := p.buriedUIDs(p.to.uidValidity)
@@ -94,11 +109,24 @@ func (p *pass) doubtful(ctx context.Context, above uint32) ([]identity, error) {
 		}
 		return nil
 	})
-	if err != nil || len(unknown) == 0 {
+	slices.Sort(unknown)
+	return slices.Compact(unknown), err
+}
+
+// doubtful fetches the identities of the target's messages above a UID that aren't known as copies.
+func (p *pass) doubtful(ctx context.Context, above uint32) ([]identity, error) {
+	unknown, err := p.unknown(ctx, above)
+	if err != nil {
 		return nil, err
 	}
-	slices.Sort(unknown)
-	found, err := p.tgt.identities(ctx, slices.Compact(unknown))
+	return p.identified(ctx, unknown)
+}
+
+func (p *pass) identified(ctx context.Context, unknown []uint32) ([]identity, error) {
+	if len(unknown) == 0 {
+		return nil, nil
+	}
+	found, err := p.tgt.identities(ctx, unknown)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,9 @@ type FolderState struct {
 	Moved     string `json:"moved,omitempty"`
 	Unflagged string `json:"unflagged,omitempty"`
 	Unpaired  string `json:"unpaired,omitempty"`
+	// Strays is such a set of target UIDs: messages that nothing explains. A worker may have made them and died before it
+	// told, of messages that were filed in another folder since.
+	Strays string `json:"strays,omitempty"`
 	// TargetMessages is how many messages the target folder held when a pass was last complete.
 	TargetMessages int `json:"targetMessages,omitempty"`
 	// Deleted is how many copies were moved to Deleted Items to follow the source.

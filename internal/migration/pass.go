@@ -62,12 +62,12 @@ func (s *MailboxState) Part(folders []string) MailboxState {
 	return some
 }
 
-// Left names the folders that messages have left whose copies are known. Such a message may yet turn up in another folder,
-// and its copy then follows it there.
+// Left names the folders that messages have left whose copies are known, or may be. Such a message may yet turn up in
+// another folder, and its copy then follows it there.
 func (s *MailboxState) Left() []string {
 	var names []string
 	for _, f := range s.Folders {
-		if f.Account.Gone > f.Deleted && len(f.Pairs) > 0 {
+		if f.Account.Gone > f.Deleted && len(f.Pairs) > 0 || f.Strays != "" {
 			names = append(names, f.Source)
 		}
 	}
@@ -155,7 +155,7 @@ func (s *MailboxState) size() int {
 		f := &s.Folders[i]
 		n += plain + textSize(f.Source) + textSize(f.Target) + len("4294967295,")*len(f.Exceptions) +
 			base64.StdEncoding.EncodedLen(len(f.Pairs)) +
-			len(f.LeftOut) + len(f.Refused) + len(f.Moved) + len(f.Unflagged) + len(f.Unpaired)
+			len(f.LeftOut) + len(f.Refused) + len(f.Moved) + len(f.Unflagged) + len(f.Unpaired) + len(f.Strays)
 	}
 	for _, r := range s.Refusals {
 		n += plain + textSize(r.Folder) + textSize(r.MessageID) + textSize(r.Words)
