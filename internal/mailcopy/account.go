@@ -88,8 +88,3 @@ func (l *ledger) lose(uid uint32) bool {
 	l.touched = true
 	return true
 }
-
-// lend notes that a copy left the target folder.
-func (l *ledger) lend() {
-	l.change(func(s *migration.FolderState) { s.TargetMessages-- })
-}

@@ -36,14 +36,14 @@ func (w *worker) lookForMoves(ctx context.Context, jobs []job) (gone map[*ledger
 		}
 	}
 	var lost []*ledger
-	strays := 0
+	astray := false
 	for _, l := range w.allLedgers() {
-		if l.mayHaveLost(figures[w.wireOf(l)]) {
+		if (l.paired() > 0 || w.borrows(l)) && l.mayHaveLost(figures[w.wireOf(l)]) {
 			lost = append(lost, l)
 		}
-		strays += len(l.allStrays())
+		astray = astray || len(l.allStrays()) > 0
 	}
-	if len(lost) == 0 && strays == 0 {
+	if len(lost) == 0 && !astray {
 		return nil, nil
 	}
 	fresh, err := w.came(ctx, jobs, figures)
@@ -73,11 +73,16 @@ func (w *worker) wireOf(l *ledger) string {
 	return w.sources[i].wire
 }
 
-// mayHaveLost reports whether messages with a copy may have left the folder, by its figures now; it has none where it is
+// borrows reports whether copies that belong to the folder's messages are in other target folders than its own.
+func (w *worker) borrows(l *ledger) bool {
+	return slices.ContainsFunc(w.allLedgers(), func(other *ledger) bool { return other.lends(l.state.Source) })
+}
+
+// mayHaveLost reports whether messages may have left the folder, by its figures now; it has none where it is
 // gone as a whole. Where as many are there as were and came, none has left.
 func (l *ledger) mayHaveLost(figures map[string]uint64) bool {
 	s := l.look()
-	if l.paired() == 0 || len(figures) > 0 && figures["UIDVALIDITY"] != uint64(s.UIDValidity) {
+	if len(figures) > 0 && figures["UIDVALIDITY"] != uint64(s.UIDValidity) {
 		return false
 	}
 	came := int(int64(figures["UIDNEXT"]) - 1 - int64(s.Cursor))
@@ -114,6 +119,9 @@ func (w *worker) left(ctx context.Context, lost []*ledger) (map[*ledger]map[uint
 		}
 		if list := l.missing(here); len(list) > 0 {
 			gone[l] = list
+		}
+		for _, other := range w.allLedgers() {
+			other.takeBack(l.state.Source, func(uid uint32) bool { return here[uid] })
 		}
 	}
 	return gone, nil

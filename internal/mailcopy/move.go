@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mailferry/mailferry/internal/imapwire"
+	"github.com/mailferry/mailferry/internal/migration"
 )
 
 // move is a message that was filed in another source folder after it was copied.
@@ -114,15 +115,14 @@ func same(source, copied *identity) bool {
 	return copied.id != 0 && copied.id == source.id && copied.dated && copied.when == source.when && loose(source, copied)
 }
 
-// follow moves the copies after the messages. In a mailbox in use a move is counted, and the copy stays where it is; so does
-// a stray, which may be somebody's own.
+// follow moves the copies after the messages. In a mailbox in use a move is counted, and the copy stays where it is.
 func (p *pass) follow(ctx context.Context) error {
 	byFolder := map[string][]move{}
 	for _, m := range p.moves[p.name] {
 		_, here := p.flags[m.uid]
 		switch from := m.from.look().Target; {
 		case !here, !p.ledger.undone(m.uid): // where it went on from here, its copy follows it from where that is
-		case from == p.target, p.o.AddOnly, m.was == 0:
+		case from == p.target, p.o.AddOnly:
 			p.handOver(m, from)
 		default:
 			byFolder[from] = append(byFolder[from], m)
@@ -183,11 +183,17 @@ func (p *pass) handOver(m move, from string) {
 		p.ledger.copied(m.uid, m.target, 0)
 	} else {
 		p.ledger.moved(m.uid)
+		m.from.lendTo(migration.Loan{Source: p.name, UID: m.uid, Target: m.target})
 	}
+	m.leave()
+}
+
+// leave has the copy no longer belong to the folder that it was in, and reports whether it did.
+func (m *move) leave() bool {
 	if m.was == 0 {
-		m.from.adopt(m.target)
+		return m.from.adopt(m.target)
 	}
-	m.from.lose(m.was)
+	return m.from.lose(m.was)
 }
 
 // moveFrom moves copies out of one target folder into this one (RFC 6851). What the server doesn't move is copied.
@@ -220,8 +226,8 @@ func (p *pass) moveFrom(ctx context.Context, name string, moves []move) error {
 	}
 	for _, m := range moves {
 		p.ledger.willMove(m.uid)
-		if m.from.lose(m.was) { // else an earlier try did it
-			m.from.lend()
+		if m.leave() { // else an earlier try did it
+			m.from.change(func(s *migration.FolderState) { s.TargetMessages-- })
 		}
 	}
 	return nil

@@ -223,6 +223,9 @@ func (p *pass) finish() {
 	}
 	if p.whole {
 		p.ledger.recount(p.flags)
+		for _, other := range p.allLedgers() {
+			other.takeBack(p.name, func(uid uint32) bool { _, here := p.flags[uid]; return here })
+		}
 	} else {
 		p.ledger.change(func(s *migration.FolderState) { s.Account.Source += p.fresh() })
 	}

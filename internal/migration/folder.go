@@ -32,6 +32,8 @@ type FolderState struct {
 	// Strays is such a set of target UIDs: messages that nothing explains. A worker may have made them and died before it
 	// told, of messages that were filed in another folder since.
 	Strays string `json:"strays,omitempty"`
+	// Lent are copies in the target folder that belong to messages which are in other source folders by now; the newest 200.
+	Lent []Loan `json:"lent,omitempty"`
 	// TargetMessages is how many messages the target folder held when a pass was last complete.
 	TargetMessages int `json:"targetMessages,omitempty"`
 	// Deleted is how many copies were moved to Deleted Items to follow the source.
@@ -39,6 +41,14 @@ type FolderState struct {
 	// PairsDropped says that the pairs grew over their limit and must be rebuilt by matching before they are used.
 	PairsDropped bool    `json:"pairsDropped,omitempty"`
 	Account      Account `json:"account"`
+}
+
+// Loan is a copy, by its UID in the target folder, that belongs to the message with this UID in another source folder: in
+// a mailbox in use it stayed where it was when the message was filed there.
+type Loan struct {
+	Source string `json:"source"`
+	UID    uint32 `json:"uid"`
+	Target uint32 `json:"target"`
 }
 
 // Account accounts for the messages of a source folder. What stands at the source now must equal the sum of the

@@ -67,7 +67,7 @@ func (s *MailboxState) Part(folders []string) MailboxState {
 func (s *MailboxState) Left() []string {
 	var names []string
 	for _, f := range s.Folders {
-		if f.Account.Gone > f.Deleted && len(f.Pairs) > 0 || f.Strays != "" {
+		if f.Account.Gone > f.Deleted && len(f.Pairs) > 0 || f.Strays != "" || len(f.Lent) > 0 {
 			names = append(names, f.Source)
 		}
 	}
@@ -156,6 +156,9 @@ func (s *MailboxState) size() int {
 		n += plain + textSize(f.Source) + textSize(f.Target) + len("4294967295,")*len(f.Exceptions) +
 			base64.StdEncoding.EncodedLen(len(f.Pairs)) +
 			len(f.LeftOut) + len(f.Refused) + len(f.Moved) + len(f.Unflagged) + len(f.Unpaired) + len(f.Strays)
+		for _, loan := range f.Lent {
+			n += plain/10 + textSize(loan.Source)
+		}
 	}
 	for _, r := range s.Refusals {
 		n += plain + textSize(r.Folder) + textSize(r.MessageID) + textSize(r.Words)
