@@ -86,7 +86,7 @@ func (l *lines) todo(due []*chore) {
 
 func (l *lines) gate(s operator.Status) {
 	fmt.Fprintln(l.out, show.Line(s, l.options))
-	_ = show.Gate(l.out, s.Tenant, *s.Gate, l.options)
+	_ = show.Gate(l.out, s, l.options)
 }
 
 func (l *lines) note(text string) { l.once(time.Now().UTC().Format("15:04:05") + " " + text) }

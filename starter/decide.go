@@ -42,7 +42,7 @@ it together with all of that. When anything of it changes, the digest does too.
 What is approved is compared with the zone once more before it is changed. Any difference goes back
 to the gate. It needs a running worker, which answers at once.`,
 		Example: `  starter status contoso
-  starter approve contoso --digest 4f1d2c --by "Grace Hopper" --note "agreed in the change board"`,
+  starter approve contoso --digest 4f1d2c0e9a6b3d785512 --by "Grace Hopper" --note "agreed in the change board"`,
 		Args: oneTenant,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			decided, err := d.read(cmd)
@@ -82,7 +82,7 @@ func (s *starter) reject() *cobra.Command {
 goes on copying, and status shows how to come to the gate again.
 
 The rejection is recorded by the server even while no worker runs.`,
-		Example: `  starter reject contoso --digest 4f1d2c --note "not before the trade fair"`,
+		Example: `  starter reject contoso --digest 4f1d2c0e9a6b3d785512 --note "not before the trade fair"`,
 		Args:    oneTenant,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			decided, err := d.read(cmd)

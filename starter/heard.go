@@ -26,7 +26,7 @@ func (s *starter) tell(cmd *cobra.Command, l link, t told, give func() error) er
 		return err
 	case heard.Ignored != "":
 		return &operator.Error{
-			Kind: operator.Refused, Text: t.what + " changes nothing: " + heard.Ignored, Hints: []string{"see how it stands: " + status},
+			Kind: operator.Refused, Text: t.what + ", changes nothing: " + heard.Ignored, Hints: []string{"see how it stands: " + status},
 		}
 	case !heard.Answered:
 		fmt.Fprintf(out, "recorded: %s\nno worker answers just now; see what comes of it: %s\n", t.what, status)

@@ -69,7 +69,7 @@ func (f *mailboxesFlags) check() error {
 	case f.Slowest && f.Page != "":
 		return usageError{errors.New("--slowest has one page; show more of it with --limit")}
 	case f.Limit < 0:
-		return usageError{errors.New("--limit must not be less than nothing")}
+		return usageError{errors.New("--limit must be 0 (all) or more")}
 	case f.Limit == 0:
 		f.Limit = -1
 	}

@@ -137,7 +137,7 @@ func outcome(status operator.Status) error {
 
 func (s *starter) follow(cmd *cobra.Command, l link, tenant string, f statusFlags) error {
 	if f.every <= 0 {
-		return usageError{errors.New("--every must be more than nothing")}
+		return usageError{errors.New("--every must be more than 0")}
 	}
 	out := cmd.OutOrStdout()
 	if file, ok := out.(*os.File); ok && !f.json && term.IsTerminal(int(file.Fd())) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/mailferry/mailferry/internal/operator"
 	"github.com/mailferry/mailferry/workflows"
 )
@@ -83,12 +84,22 @@ func named(tenant, wave, mailbox string) string {
 }
 
 func (s *starter) exclude() *cobra.Command {
-	return s.mailboxCommand("exclude", "leaving out", "leave a mailbox out of the migration", `Leave a mailbox out, whether or not it has begun to copy. What was copied of it stays. At the gate it is
+	var yes bool
+	cmd := s.mailboxCommand("exclude", "leaving out", "leave a mailbox out of the migration", `Leave a mailbox out, whether or not it has begun to copy. What was copied of it stays. At the gate it is
 listed, by name, among the mailboxes that are accepted as they are. Until the MX change restart takes it
-back in.`, `  starter exclude contoso old-scanner@contoso.com --reason "the device is gone"`,
+back in; after it, the mailbox gets no final delta, so the command asks first.`, `  starter exclude contoso old-scanner@contoso.com --reason "the device is gone"`,
+		func(l link, cmd *cobra.Command, tenant string) error {
+			status, err := l.Status(cmd.Context(), tenant)
+			if err != nil || len(status.Steps) < int(migration.StepCutover) || status.Steps[migration.StepCutover-1].State != migration.Done {
+				return err
+			}
+			return confirm(cmd, yes, "yes", "The MX was changed: the mailbox gets no final delta, and comes back with another launch only. Leave it out?")
+		},
 		func(l link, ctx context.Context, h operator.Holder, o workflows.Order) error {
 			return l.Exclude(ctx, h, o)
 		})
+	cmd.Flags().BoolVar(&yes, "yes", false, "don't ask")
+	return cmd
 }
 
 func (s *starter) restart() *cobra.Command {
@@ -96,13 +107,14 @@ func (s *starter) restart() *cobra.Command {
 One that is in the midst of a pass is paused first. Until the MX change it also takes back in a mailbox
 that was left out.`,
 		`  starter restart contoso ada@contoso.com --reason "her source account was replaced"`,
+		func(link, *cobra.Command, string) error { return nil },
 		func(l link, ctx context.Context, h operator.Holder, o workflows.Order) error {
 			return l.Restart(ctx, h, o)
 		})
 }
 
-// mailboxCommand makes a command that gives an order to one mailbox.
-func (s *starter) mailboxCommand(name, doing, short, long, example string,
+// mailboxCommand makes a command that gives an order to one mailbox, unless mayBe says no.
+func (s *starter) mailboxCommand(name, doing, short, long, example string, mayBe func(l link, cmd *cobra.Command, tenant string) error,
 	give func(l link, ctx context.Context, h operator.Holder, o workflows.Order) error,
 ) *cobra.Command {
 	var who signature
@@ -121,6 +133,9 @@ func (s *starter) mailboxCommand(name, doing, short, long, example string,
 			return s.with(cmd, func(l link) error {
 				holder, err := l.Holder(cmd.Context(), args[0], args[1])
 				if err != nil {
+					return err
+				}
+				if err := mayBe(l, cmd, args[0]); err != nil {
 					return err
 				}
 				signal := told{args[0], holder.ID, name, by, fmt.Sprintf("%s %s, by %s", doing, strings.ToLower(args[1]), by)}
@@ -164,7 +179,8 @@ belongs to a migration that runs.`,
 			if orphans {
 				return s.abortOrphans(cmd, strings.Join(args, ""), who, yes)
 			}
-			if err := confirm(cmd, yes, "yes", fmt.Sprintf("Stop the migration of %s for good?", args[0])); err != nil {
+			question := fmt.Sprintf("Stop the migration of %s for good? (After the MX change: set the records back, and wait for you.)", args[0])
+			if err := confirm(cmd, yes, "yes", question); err != nil {
 				return err
 			}
 			return s.give(cmd, args[0], "", "", who, "aborting",

@@ -34,7 +34,8 @@ func (s *starter) skipStep() *cobra.Command {
 	cmd.Long = `Have a step passed over that waits. STEP is its number or its short name. Steps 2, 6, 7, 9 and 10 cannot
 be skipped for a whole tenant, since mail would be lost or routed nowhere. With --mailbox only that
 mailbox goes on without the step; at steps 6 and 7 this leaves it out of the migration, and it must then
-be accepted at the gate, by name.
+be accepted at the gate, by name. A mailbox that waits in step 7 for messages alone, which end the copy
+each time they are tried, stays in: those messages count as refused.
 
 The order is recorded by the server even while no worker runs.`
 	cmd.Example = `  starter skip-step contoso 3 --reason "users were told in a meeting"

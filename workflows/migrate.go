@@ -201,10 +201,9 @@ func (m *mailbox) askAboutPoison() {
 	}
 	m.s.Quarantine = nil
 	m.wait(migration.StepMigrate, migration.Problem{
-		Kind: "poison",
-		Text: shorten(fmt.Sprintf("%d of its messages ended the copy again and again, tried alone too: %s",
-			len(all), strings.Join(all, "; ")), 900),
-		Remedy: "look at them at the source; retry or skip the step for this mailbox to leave them out as refused, or restart it to try them again",
+		Kind:   "poison",
+		Text:   shorten(fmt.Sprintf("of its messages, what ended the copy again and again, tried alone too: %s", strings.Join(all, "; ")), 900),
+		Remedy: "look at that at the source; skip the step for this mailbox to count it as refused (the mailbox stays in), or restart the mailbox to try again",
 	})
 }
 

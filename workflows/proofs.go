@@ -139,7 +139,7 @@ func (t *tenant) proveTrace(ctx workflow.Context, p *migration.Proof) error {
 		return t.notObtainable(p, err)
 	}
 	if p.Text = "nothing from outside yet"; len(out.Rows) > 0 {
-		p.State, p.Text = migration.ProofPassed, fmt.Sprintf("%d messages, the newest from %s to %s", len(out.Rows), out.Rows[0].Sender, out.Rows[0].Recipient)
+		p.State, p.Text = migration.ProofPassed, fmt.Sprintf("messages that came: %d, the newest from %s to %s", len(out.Rows), out.Rows[0].Sender, out.Rows[0].Recipient)
 	}
 	return nil
 }

@@ -88,11 +88,13 @@ func (t *tenant) prove(ctx workflow.Context) error {
 
 // goneBack waits until the records are set back, and then for the second abort.
 func (t *tenant) goneBack(ctx workflow.Context) error {
+	t.s.Proofs = nil // they were of the records that are taken back
 	t.set(migration.StepRouting, migration.Running, "the records are being set back")
 	if err := t.await(ctx, func() bool { return t.s.RolledBack }); err != nil {
 		return err
 	}
 	t.set(migration.StepRouting, migration.Running, "the records are set back")
+	t.set(migration.StepCutover, t.step(migration.StepCutover).State, "set back, as "+t.s.Rollback.By+" ordered")
 	for {
 		if _, err := t.ask(ctx, migration.StepRouting, *t.rolledBack()); err != nil {
 			return err

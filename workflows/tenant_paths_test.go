@@ -181,6 +181,9 @@ func TestAbortAfterTheCutoverRollsBack(t *testing.T) {
 				if got := s.Steps[migration.StepRouting-1].Text; got != "the records are set back" {
 					t.Errorf("step 10 says %q", got)
 				}
+				if got := s.Steps[migration.StepCutover-1].Text; got != "set back, as Grace ordered" || len(s.Proofs) > 0 {
+					t.Errorf("step 9 says %q, with the proofs %+v", got, s.Proofs)
+				}
 				if strings.Contains(s.Waiting[0].Problem.Text, "contoso.com was not set back") != c.foreign {
 					t.Errorf("it says %s", s.Waiting[0].Problem.Text)
 				}

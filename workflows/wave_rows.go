@@ -116,5 +116,5 @@ func (w *wave) restart(o RowOrder) {
 
 // tooLateToReturn is why a mailbox that is left out stays so.
 func tooLateToReturn(mailbox string) string {
-	return mailbox + " is left out, and the MX was changed: it was accepted at the gate so, and comes back with another launch only"
+	return mailbox + " is left out, and the MX was changed: it comes back with another launch only"
 }

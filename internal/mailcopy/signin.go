@@ -118,7 +118,7 @@ func (s *session) signIn(ctx context.Context, a Account) error {
 		return err
 	}
 	return migration.NeedsPerson("sign-in-refused", fmt.Sprintf("%s refused the sign-in of %q: %s %s", a.Address, a.Auth.User, refused.Kind, refused.Words),
-		"correct the user name or the password, or see whether IMAP is switched on for this mailbox", err)
+		"correct the user name or the password in the list and launch that, or mend them at the server and retry; see too whether IMAP is switched on for this mailbox", err)
 }
 
 // passing reports whether a refused sign-in will be accepted later as it is.

@@ -101,7 +101,7 @@ func unreachable(err error) *Error {
 		Kind: Unreachable, Text: "cannot reach the Temporal server: " + reason(err), Cause: err,
 		Hints: []string{
 			"check --address or TEMPORAL_ADDRESS (host:port, by default localhost:7233), and that the server runs",
-			"a server that wants TLS needs --tls",
+			"a server that wants TLS needs --tls, and one that doesn't must not be given it",
 		},
 	}
 }

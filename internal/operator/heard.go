@@ -14,7 +14,7 @@ type Heard struct {
 	Answered bool
 	// Ignored is why the order changes nothing, in the workflow's words; empty where it was taken.
 	Ignored string
-	// Entries are what the workflow's trail has more than before.
+	// Entries are what the workflow's trail has more than before by who gave the order.
 	Entries []migration.AuditEntry
 }
 
@@ -30,11 +30,14 @@ func (o *Operator) Hear(ctx context.Context, id, signal, by string, give func() 
 	if err != nil {
 		return Heard{}, nil // it is recorded all the same
 	}
-	h := Heard{Answered: true, Entries: since(before, after)}
-	for _, entry := range h.Entries {
+	h := Heard{Answered: true}
+	for _, entry := range since(before, after) {
 		why, ignored := strings.CutPrefix(entry.What, signal+" was ignored: ")
-		if ignored && (entry.By == by || entry.By == "") {
+		switch {
+		case ignored && (entry.By == by || entry.By == ""):
 			h.Ignored = why
+		case entry.By == by: // the workflow itself may have noted something meanwhile
+			h.Entries = append(h.Entries, entry)
 		}
 	}
 	return h, nil

@@ -62,11 +62,14 @@ func (o *Operator) SkipStep(ctx context.Context, tenant string, order workflows.
 		return err
 	}
 	if order.Mailbox == "" && !order.Step.Skippable() {
-		return &Error{
+		e := &Error{
 			Kind: Invalid, Text: fmt.Sprintf("step %d (%s) cannot be skipped for a whole tenant: mail would be lost or routed nowhere",
 				order.Step, order.Step.Title()),
-			Hints: []string{"skip it for one mailbox, which then must be accepted at the gate: --mailbox ADDRESS"},
 		}
+		if order.Step == migration.StepConnect || order.Step == migration.StepMigrate {
+			e.Hints = []string{"skip it for one mailbox, which then must be accepted at the gate: --mailbox ADDRESS"}
+		}
+		return e
 	}
 	return o.signal(ctx, tenant, workflows.SignalSkip, order)
 }
@@ -166,7 +169,7 @@ func noPart(tenant, part string, cause error) error {
 		Kind: UnknownTenant, Text: fmt.Sprintf("%s has no mailbox %q that has begun to copy", tenant, address), Cause: cause,
 		Hints: []string{
 			"check the address; until a mailbox copies, its wave has it in hand",
-			fmt.Sprintf("where it waits at a step, pass that over; at step 6 this leaves it out: starter skip-step %s 6 --mailbox %s", tenant, address),
+			fmt.Sprintf("see what it waits for: starter mailboxes %s --state waiting", tenant),
 		},
 	}
 }

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -85,7 +86,7 @@ func (o *Operator) interim(ctx context.Context, tenant string) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	report = Report{Report: summary(status), Note: "an interim report, of the sums alone: " + status.Note}
+	report = Report{Report: summary(status), Note: "an interim report, of the sums alone: " + cmp.Or(status.Note, "its waves don't answer just now")}
 	if report.At.IsZero() {
 		report.At = o.now()
 	}

@@ -181,7 +181,7 @@ func writeRefusals(w io.Writer, accounts Accounts) error {
 			t.text("")
 			t.number(0)
 			t.text("more")
-			t.text("and " + Count(more) + " more, of which only the number was kept")
+			t.text("and " + Count(more) + " more, whose number alone is known here")
 			t.end()
 		}
 	}

@@ -86,7 +86,7 @@ func (v *Verdict) read(r io.Reader) error {
 		return nil
 	}
 	if sum != head.Account || refusals != head.Refusals {
-		v.fault("the sums are not those of the mailboxes: %+v and %d refusals, where the mailboxes have %+v and %d", head.Account, head.Refusals, sum, refusals)
+		v.fault("the sums are not those of the mailboxes: %s and %d refusals, where the mailboxes have %s and %d", balance(head.Account), head.Refusals, balance(sum), refusals)
 	}
 	if v.Mailboxes+head.Missing != head.Total && !v.Interim {
 		v.fault("the report has %d mailboxes of %d, and says that %d are missing", v.Mailboxes, head.Total, head.Missing)

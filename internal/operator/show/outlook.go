@@ -2,12 +2,14 @@ package show
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/mailferry/mailferry/internal/migration"
 	"github.com/mailferry/mailferry/internal/operator"
 	"github.com/mailferry/mailferry/internal/report"
+	"github.com/mailferry/mailferry/workflows"
 )
 
 // outlook answers, for someone who has no time for the rest: how far, when done, and what waits for whom.
@@ -63,7 +65,7 @@ func howFar(s operator.Status) string {
 	for _, step := range s.Steps {
 		if step.State == migration.Done || step.State == migration.Skipped {
 			done++
-		} else if now == 0 && (step.State == migration.Running || step.State == migration.Waiting) {
+		} else if (now == 0 || routed(s)) && (step.State == migration.Running || step.State == migration.Waiting) {
 			now = step.Step
 		}
 	}
@@ -73,9 +75,20 @@ func howFar(s operator.Status) string {
 	}
 	a := s.Totals.Account
 	if all, there := max(s.Totals.Expected, a.Source), a.Copied+a.Already+a.Moved+a.Merged; all > 0 {
-		line += fmt.Sprintf("; %s of %s messages at the target (%d%%)", report.Count(there), report.Count(all), there*100/all)
+		line += fmt.Sprintf("; %s of %s messages at the target", report.Count(there), report.Count(all))
+		switch {
+		case s.Pace.Uncounted > 0:
+			line += fmt.Sprintf(", %s not counted yet", report.Plural(s.Pace.Uncounted, "mailbox", "mailboxes"))
+		case all > a.LeftOut+a.Refused:
+			line += fmt.Sprintf(" (%d%%)", there*100/(all-a.LeftOut-a.Refused))
+		}
 	}
 	return line + fmt.Sprintf("; %d of %s verified", s.Totals.Verified, report.Plural(s.Totals.Mailboxes-s.Totals.Excluded, "mailbox", "mailboxes"))
+}
+
+// routed reports whether the MX was changed: what a late mailbox is at says nothing of the whole then.
+func routed(s operator.Status) bool {
+	return len(s.Steps) >= int(migration.StepCutover) && s.Steps[migration.StepCutover-1].State == migration.Done
 }
 
 // whenDone says when the first copies will be or were complete. For what comes after them no date can be given: it waits
@@ -101,7 +114,10 @@ func whenDone(s operator.Status) string {
 // after is what comes after the first copies.
 func after(s operator.Status) string {
 	over := func(step migration.Step) bool { return int(step) <= len(s.Steps) && s.Steps[step-1].State.Finished() }
+	back := func(w workflows.Waiting) bool { return w.Problem.Kind == workflows.RolledBack }
 	switch {
+	case slices.ContainsFunc(s.Waiting, back):
+		return "the records are set back, and a second abort ends it"
 	case over(migration.StepRouting):
 		return "what is left is step 11"
 	case over(migration.StepCutover):

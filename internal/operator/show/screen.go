@@ -28,7 +28,7 @@ func Open(terminal *os.File) *Screen {
 	return &Screen{terminal}
 }
 
-// Draw replaces what is shown. What is higher than the terminal is cut off, which the last line says.
+// Draw replaces what is shown. Of what is higher than the terminal the middle is left out, which a line says.
 func (s *Screen) Draw(content string) {
 	lines := strings.Split(strings.TrimRight(content, "\n"), "\n")
 	if width, height, err := term.GetSize(int(s.file.Fd())); err == nil {
@@ -37,22 +37,32 @@ func (s *Screen) Draw(content string) {
 	fmt.Fprint(s.file, home+strings.Join(lines, restOf+"\r\n")+restOf+"\r\n"+below)
 }
 
-// fit cuts off the lines that a terminal of this size has no room for. Lines wider than it take several rows; none is
-// cut short, since it may be a command to copy.
+// fit leaves lines out of the middle that a terminal of this size has no room for: how it stands is at the top, and what to
+// type at the bottom. Lines wider than it take several rows; none is cut short, since it may be a command to copy.
 func fit(lines []string, width, height int) []string {
 	if width < 1 || height < 3 {
 		return lines
 	}
-	free := height - 1 // the cursor's own row
-	for i, line := range lines {
-		rows := max(1, (text.StringWidthWithoutEscSequences(line)+width-1)/width)
-		last := i == len(lines)-1
-		if rows > free || (!last && rows > free-1) {
-			return append(lines[:i:i], fmt.Sprintf("... %d more lines", len(lines)-i))
-		}
-		free -= rows
+	rows := func(line string) int { return max(1, (text.StringWidthWithoutEscSequences(line)+width-1)/width) }
+	free, all := height-1, 0 // the cursor's own row
+	for _, line := range lines {
+		all += rows(line)
 	}
-	return lines
+	if all <= free {
+		return lines
+	}
+	free-- // for the line that says so
+	top, bottom := 0, len(lines)
+	for third := free / 3; rows(lines[top]) <= third; top++ {
+		third -= rows(lines[top])
+		free -= rows(lines[top])
+	}
+	for bottom > top && rows(lines[bottom-1]) <= free {
+		bottom--
+		free -= rows(lines[bottom])
+	}
+	shown := append(lines[:top:top], fmt.Sprintf("... %d lines more, which starter status shows", bottom-top))
+	return append(shown, lines[bottom:]...)
 }
 
 // Close gives the terminal back.

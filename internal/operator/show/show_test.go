@@ -119,6 +119,8 @@ func TestStatus(t *testing.T) {
 	}, {Domain: "contoso.com", Kind: migration.ProofTrace, State: migration.ProofOpen, Text: "no message yet"}}
 	unchanged := gate
 	unchanged.Gate = &workflows.Gate{Digest: "77aa", Domains: []string{"contoso.com"}, Since: ago(time.Minute)}
+	rejected := gate
+	rejected.Approvals = []migration.Approval{{At: ago(time.Minute), Digest: "4f1d2c", By: "Grace Hopper", Note: "not before the trade fair", Rejected: true}}
 	killed := moved()
 	killed.Closed, killed.Ended, killed.Waiting, killed.WaitingCount = "terminated", now, nil, 0
 	aborted := moved()
@@ -152,6 +154,7 @@ func TestStatus(t *testing.T) {
 		{"moving", moved(), live, Options{Width: 100, Command: "starter --address temporal:7233"}},
 		{"narrow", moved(), nil, Options{Width: 60}},
 		{"gate", gate, nil, Options{}},
+		{"rejected", rejected, nil, Options{}},
 		{"routing", routing, nil, Options{Width: 100}},
 		{"unchanged", unchanged, nil, Options{}},
 		{"crowd", crowd, nil, Options{}},
@@ -272,9 +275,9 @@ func TestFit(t *testing.T) {
 	}{
 		{80, 24, "one|two|xxxxxxxxxxxxxxxxxxxxxxxxx|four"},
 		{80, 5, "one|two|xxxxxxxxxxxxxxxxxxxxxxxxx|four"},
-		{80, 4, "one|two|... 2 more lines"},
+		{80, 4, "... 2 lines more, which starter status shows|xxxxxxxxxxxxxxxxxxxxxxxxx|four"},
 		{10, 7, "one|two|xxxxxxxxxxxxxxxxxxxxxxxxx|four"}, // the third takes three rows
-		{10, 6, "one|two|... 2 more lines"},
+		{10, 6, "one|... 2 lines more, which starter status shows|four"},
 		{10, 2, "one|two|xxxxxxxxxxxxxxxxxxxxxxxxx|four"}, // no room to say anything
 	} {
 		got := strings.NewReplacer("\x1b[32m", "", "\x1b[0m", "").Replace(strings.Join(fit(lines, test.width, test.height), "|"))

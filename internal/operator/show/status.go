@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -34,7 +35,7 @@ func Status(w io.Writer, s operator.Status, live []operator.Live, o Options) err
 	waiting(&b, s, o)
 	if s.Gate != nil && s.Closed == "" {
 		b.WriteString("\n")
-		gate(&b, s.Tenant, *s.Gate, o)
+		gate(&b, s, o)
 	}
 	switch s.Closed {
 	case "":
@@ -218,20 +219,25 @@ func happened(entry migration.AuditEntry) string {
 	return plain(fmt.Sprintf("%s (%s)", entry.What, entry.By))
 }
 
-// Gate writes what an approval would have done.
-func Gate(w io.Writer, tenant string, g workflows.Gate, o Options) error {
+// Gate writes what an approval would have done. The status must have a gate.
+func Gate(w io.Writer, s operator.Status, o Options) error {
 	var b strings.Builder
-	gate(&b, tenant, g, o)
+	gate(&b, s, o)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func gate(b *strings.Builder, tenant string, g workflows.Gate, o Options) {
+func gate(b *strings.Builder, s operator.Status, o Options) {
+	g := s.Gate
 	title := "The MX change waits for approval"
 	if !g.Since.IsZero() {
 		title = "The MX change has waited for approval for " + report.Age(o.now().Sub(g.Since))
 	}
 	b.WriteString(o.paint(title, text.Bold, text.FgYellow) + "\n")
+	if n := len(s.Approvals); n > 0 && s.Approvals[n-1].Rejected && s.Approvals[n-1].Digest == g.Digest {
+		last := s.Approvals[n-1]
+		b.WriteString(o.hanging("  ! ", plain(fmt.Sprintf("rejected by %s %s ago: %s", last.By, report.Age(o.now().Sub(last.At)), cmp.Or(last.Note, "no reason given")))))
+	}
 	if len(g.Domains) == 0 { // the memo has the digest alone
 		b.WriteString(o.wrap("What it would change is shown, and can be approved, when a worker answers.", 2) + "\n")
 		return
@@ -250,8 +256,8 @@ func gate(b *strings.Builder, tenant string, g workflows.Gate, o Options) {
 	if g.Refusals > 0 {
 		fmt.Fprintf(b, "  Refused by the target so far: %s\n", report.Plural(g.Refusals, "message", "messages"))
 	}
-	fmt.Fprintf(b, "  Approve:  %s approve %s --digest %s\n", o.command(), tenant, g.Digest)
-	fmt.Fprintf(b, "  Reject:   %s reject %s --digest %s --note WHY\n", o.command(), tenant, g.Digest)
+	fmt.Fprintf(b, "  Approve:  %s approve %s --digest %s\n", o.command(), s.Tenant, g.Digest)
+	fmt.Fprintf(b, "  Reject:   %s reject %s --digest %s --note WHY\n", o.command(), s.Tenant, g.Digest)
 }
 
 // Changes writes records as they are (-) and as they will be (+).
