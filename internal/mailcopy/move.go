@@ -47,6 +47,9 @@ func (w *worker) findMoves(ctx context.Context, fresh []newcomers, gone map[*led
 			copies = append(copies, m)
 		}
 	}
+	if err := w.leaveOwned(ctx, origins, copies, all); err != nil {
+		return err
+	}
 	for _, r := range fresh {
 		for i, j := range matchMoved(r.messages, copies) {
 			if j < 0 {
@@ -78,12 +81,18 @@ func (w *worker) copiesOf(ctx context.Context, l *ledger, list []uint32, wanted 
 	if sel.uidValidity != s.TargetUIDValidity || sel.exists == 0 {
 		return nil, nil
 	}
+	found, err := w.tgt.dated(ctx, list, wanted)
+	return slices.DeleteFunc(found, func(m identity) bool { return !slices.Contains(list, m.uid) }), err
+}
+
+// dated fetches the identities of those of the open folder's messages which are of the same date as one of those wanted.
+func (s *session) dated(ctx context.Context, list []uint32, wanted []identity) ([]identity, error) {
 	dates := map[int64]bool{}
 	for _, m := range wanted {
 		dates[m.when] = true
 	}
 	var dated []uint32
-	err := w.tgt.fetchAll(ctx, list, "(UID INTERNALDATE)", func(f fetched) error {
+	err := s.fetchAll(ctx, list, "(UID INTERNALDATE)", func(f fetched) error {
 		if when, ok := f.when(); ok && dates[when.Unix()] {
 			dated = append(dated, f.uid)
 		}
@@ -93,8 +102,7 @@ func (w *worker) copiesOf(ctx context.Context, l *ledger, list []uint32, wanted 
 		return nil, err
 	}
 	slices.Sort(dated)
-	found, err := w.tgt.identities(ctx, slices.Compact(dated))
-	return slices.DeleteFunc(found, func(m identity) bool { return !slices.Contains(list, m.uid) }), err
+	return s.identities(ctx, slices.Compact(dated))
 }
 
 // matchMoved finds the copies of messages.

@@ -1,6 +1,9 @@
 package mailcopy
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -69,6 +72,62 @@ func (l *ledger) allStrays() uids {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return maps.Clone(l.strays)
+}
+
+// leaveOwned takes off the strays whose like the source holds more than once. One may be the copy of another message than
+// the one that came: a folder that shares the target folder has still to look at it, somebody filed it at the target, or
+// it has a new UID there.
+func (w *worker) leaveOwned(ctx context.Context, origins []move, copies, came []identity) error {
+	held := map[int]int{} // by its place in copies, how many of the source's messages a stray equals
+	var strays []identity
+	for i := range copies {
+		if origins[i].was == 0 && slices.ContainsFunc(came, func(m identity) bool { return same(&m, &copies[i]) }) {
+			held[i] = 0
+			strays = append(strays, copies[i])
+		}
+	}
+	for _, r := range w.sources {
+		if r.target == "" || len(held) == 0 {
+			continue
+		}
+		likes, whole, err := w.likes(ctx, r, strays)
+		if err != nil {
+			return err
+		}
+		for i := range held {
+			for _, m := range likes {
+				if same(&m, &copies[i]) {
+					held[i]++
+				}
+			}
+			if held[i] > 1 || !whole {
+				copies[i] = identity{}
+				delete(held, i)
+			}
+		}
+	}
+	return nil
+}
+
+// likes fetches the identities of a source folder's messages of the dates wanted; whole is false where it may hold others.
+func (w *worker) likes(ctx context.Context, r route, wanted []identity) (found []identity, whole bool, err error) {
+	sel, command := w.src.selectFolder("EXAMINE", r.wire)
+	if _, err := command.Wait(ctx); err != nil {
+		if answered(err) && classify(err) == err {
+			return nil, false, nil
+		}
+		return nil, false, fmt.Errorf("opening the source folder %q: %w", r.name, err)
+	}
+	all, err := omitted(ctx, w.src, r.wire, sel, uids{})
+	var short *migration.ShortListingError
+	if errors.As(err, &short) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	found, err = w.src.dated(ctx, all, wanted)
+	return found, true, err
 }
 
 // maxLoans is how many loans of a folder are remembered.
