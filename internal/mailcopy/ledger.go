@@ -300,11 +300,16 @@ func (l *ledger) marked() []uint32 {
 	return l.unflagged.sorted()
 }
 
-// targets are the target UIDs that are copies of this folder's messages.
+// targets are the target UIDs that are copies of this folder's messages, or of such as were filed elsewhere and left their
+// copies here.
 func (l *ledger) targets() uids {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.pairs.targets()
+	all := l.pairs.targets()
+	for _, loan := range l.state.Lent {
+		all[loan.Target] = true
+	}
+	return all
 }
 
 // progress tells whether anything was accounted for between two calls.

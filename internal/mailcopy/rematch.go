@@ -35,7 +35,9 @@ func (l *ledger) forget(source, target bool) {
 	l.pairs, l.movedIn, l.unpaired, l.closed = pairs{}, uids{}, uids{}, uids{}
 	clear(l.rebuilt)
 	clear(l.strays)
-	l.state.Lent = nil
+	if target {
+		l.state.Lent = nil
+	}
 	a := &l.state.Account
 	a.Copied, a.Already, a.Moved = 0, 0, 0
 	l.state.PairsDropped = false

@@ -98,3 +98,41 @@ func TestMoveOfOneOfTwo(t *testing.T) {
 		})
 	}
 }
+
+// A copy that stays for a message which was filed elsewhere isn't that of its like in a folder which shares the target folder.
+func TestMoveLeavesTheCopyToNobodyElse(t *testing.T) {
+	const id = "twice@example.net"
+	for _, way := range [][2]string{{"Ideas", "ideas"}, {"ideas", "Ideas"}} {
+		t.Run(way[0], func(t *testing.T) {
+			f := newFiling(t, imap.Source(), way)
+			f.o.AddOnly = true
+			f.passes.pass(t)
+			uid := deliver(t, f.sourceStore, f.leaves, id, "", time.Now().Add(-time.Hour))
+			f.passes.pass(t)
+			uid = f.file(t, f.leaves, uid, "Middle")
+			f.passes.pass(t)
+			copyTo(t, f.sourceStore, "Middle", uid, f.to, false)
+			f.passes.pass(t)
+			if at := f.places(t, id); len(at) != 2 {
+				t.Errorf("the source holds it twice, and it is in %q of the target", at)
+			}
+		})
+	}
+}
+
+// Nor is it that of its like in the folder that it left, when that is numbered anew.
+func TestMoveLeavesTheCopyWhenNumberedAnew(t *testing.T) {
+	const id = "twice@example.net"
+	f := newFiling(t, imap.Source(), ways[0])
+	f.o.AddOnly = true
+	uid := deliver(t, f.sourceStore, f.leaves, id, "", time.Now().Add(-time.Hour))
+	f.passes.pass(t)
+	uid = f.file(t, f.leaves, uid, f.to)
+	f.passes.pass(t)
+	copyTo(t, f.sourceStore, f.to, uid, f.leaves, false)
+	must(t, f.sourceStore.FlipUIDValidity(address, f.leaves))
+	f.passes.pass(t)
+	if at := f.places(t, id); len(at) != 2 {
+		t.Errorf("the source holds it twice, and it is in %q of the target", at)
+	}
+}
