@@ -17,6 +17,7 @@ const skew = time.Hour
 // newcomers are messages that are new in a folder.
 type newcomers struct {
 	route
+	validity uint32
 	messages []identity
 }
 
@@ -145,7 +146,7 @@ func (w *worker) came(ctx context.Context, jobs []job, figures map[string]map[st
 				return m.when >= w.o.Since.Add(skew).Unix() && m.when < w.began.Add(skew).Unix()
 			})
 			if len(messages) > 0 {
-				fresh = append(fresh, newcomers{r, messages})
+				fresh = append(fresh, newcomers{r, validity, messages})
 			}
 		}
 	}

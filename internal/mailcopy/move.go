@@ -14,6 +14,7 @@ import (
 // move is a message that was filed in another source folder after it was copied.
 type move struct {
 	uid    uint32   // its new one
+	of     uint32   // the UIDVALIDITY that goes with it
 	from   *ledger  // the folder that it left
 	was    uint32   // its UID there, 0 where nothing is recorded but that a stray lies there
 	target uint32   // its copy's UID in the target folder of from
@@ -56,7 +57,7 @@ func (w *worker) findMoves(ctx context.Context, fresh []newcomers, gone map[*led
 				continue
 			}
 			m := origins[j]
-			m.uid = r.messages[i].uid
+			m.uid, m.of = r.messages[i].uid, r.validity
 			copies[j] = identity{} // nobody else's
 			w.moves[r.name] = append(w.moves[r.name], m)
 		}
@@ -129,6 +130,7 @@ func (p *pass) follow(ctx context.Context) error {
 	for _, m := range p.moves[p.name] {
 		_, here := p.flags[m.uid]
 		switch from := m.from.look().Target; {
+		case m.of != p.from.uidValidity: // by now that is another message
 		case !here, !p.ledger.undone(m.uid): // where it went on from here, its copy follows it from where that is
 		case from == p.target, p.o.AddOnly:
 			p.handOver(m, from)

@@ -43,7 +43,7 @@ func (l *ledger) forget(source, target bool) {
 	l.state.PairsDropped = false
 	l.state.Baseline, l.state.TargetHigh = 0, 0
 	if source {
-		l.leftOut, l.refused, l.unflagged, l.open = uids{}, uids{}, uids{}, uids{}
+		l.leftOut, l.refused, l.unflagged, l.open, l.moving = uids{}, uids{}, uids{}, uids{}, uids{}
 		l.order, l.next, l.top = nil, 0, 0
 		l.state.Cursor, l.state.ModSeq = 0, 0
 		*a = migration.Account{Gone: a.Gone, Bytes: a.Bytes}

@@ -136,3 +136,33 @@ func TestMoveLeavesTheCopyWhenNumberedAnew(t *testing.T) {
 		t.Errorf("the source holds it twice, and it is in %q of the target", at)
 	}
 }
+
+// A move that was seen before its folder was numbered anew says nothing of the message that has its UID then.
+func TestMoveIntoAFolderNumberedAnew(t *testing.T) {
+	for _, addOnly := range []bool{false, true} {
+		for command, more := 0, true; more && !t.Failed(); command++ {
+			f := newFiling(t, imap.Source(), ways[0])
+			f.o.AddOnly, f.breaks = addOnly, true
+			first := deliver(t, f.sourceStore, f.to, "first@example.net", "", time.Now().Add(-time.Hour))
+			uid := deliver(t, f.sourceStore, f.leaves, "filed@example.net", "", time.Now().Add(-time.Hour))
+			f.passes.pass(t)
+			f.file(t, f.leaves, uid, f.to)
+			deliver(t, f.sourceStore, f.to, "second@example.net", "", time.Now())
+			more = false
+			remove := f.stage.source.Inject(imap.Fault{Skip: command, Times: 1, Do: func() {
+				more = true
+				_, err := f.sourceStore.Expunge(folderID(t, f.sourceStore, f.to), []uint32{first})
+				must(t, err)
+				must(t, f.sourceStore.FlipUIDValidity(address, f.to))
+			}})
+			f.passes.pass(t)
+			remove()
+			f.passes.pass(t)
+			for _, id := range []string{"filed@example.net", "second@example.net"} {
+				if at := f.places(t, id); len(at) == 0 {
+					t.Errorf("add only %t, command %d: %s is lost", addOnly, command, id)
+				}
+			}
+		}
+	}
+}
