@@ -117,20 +117,33 @@ func cut(text string) string {
 	return text
 }
 
-// DropPairs gives up the pairs of the folder that has the most, since they can be found again by matching. It reports
-// false where no folder has any.
+// DropPairs gives up what takes the most room in a folder: its pairs, since they can be found again by matching, or what
+// it remembers of strays and loans, without which a message may be copied once more. It reports false where no folder has any.
 func (s *MailboxState) DropPairs() bool {
-	largest := -1
-	for i, f := range s.Folders {
-		if len(f.Pairs) > 0 && (largest < 0 || len(f.Pairs) > len(s.Folders[largest].Pairs)) {
-			largest = i
+	largest, most := -1, 0
+	for i := range s.Folders {
+		if n := max(len(s.Folders[i].Pairs), s.Folders[i].astray()); n > most {
+			largest, most = i, n
 		}
 	}
 	if largest < 0 {
 		return false
 	}
-	s.Folders[largest].Pairs, s.Folders[largest].PairsDropped = nil, true
+	if f := &s.Folders[largest]; f.astray() == most {
+		f.Strays, f.Lent = "", nil
+	} else {
+		f.Pairs, f.PairsDropped = nil, true
+	}
 	return true
+}
+
+// astray is at least how many bytes of JSON the folder's strays and loans have.
+func (f *FolderState) astray() int {
+	n := len(f.Strays)
+	for _, loan := range f.Lent {
+		n += len(`{"source":"","uid":4294967295,"target":4294967295},`) + textSize(loan.Source)
+	}
+	return n
 }
 
 // StateTooLarge says that a mailbox has more folders than its workflow can remember: so many bytes, though no pairs are left.
@@ -155,10 +168,7 @@ func (s *MailboxState) size() int {
 		f := &s.Folders[i]
 		n += plain + textSize(f.Source) + textSize(f.Target) + len("4294967295,")*len(f.Exceptions) +
 			base64.StdEncoding.EncodedLen(len(f.Pairs)) +
-			len(f.LeftOut) + len(f.Refused) + len(f.Moved) + len(f.Unflagged) + len(f.Unpaired) + len(f.Strays)
-		for _, loan := range f.Lent {
-			n += plain/10 + textSize(loan.Source)
-		}
+			len(f.LeftOut) + len(f.Refused) + len(f.Moved) + len(f.Unflagged) + len(f.Unpaired) + f.astray()
 	}
 	for _, r := range s.Refusals {
 		n += plain + textSize(r.Folder) + textSize(r.MessageID) + textSize(r.Words)

@@ -2,6 +2,7 @@ package migration_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -35,5 +36,34 @@ func TestStateStaysBelowItsLimit(t *testing.T) {
 	}
 	if kept == 0 || kept == 20 || state.Folders[19].Pairs != nil {
 		t.Errorf("%d folders keep their pairs; want the largest dropped first", kept)
+	}
+}
+
+// A parent of many folders that is renamed in a mailbox in use has every one of them lend its copies.
+func TestStateOfManyLoansStaysBelowItsLimit(t *testing.T) {
+	pairs := migration.PackRuns([]migration.Run{{Source: 1, Target: 1, Length: 5}})
+	var state migration.MailboxState
+	for i := range 200 {
+		f := migration.FolderState{Source: fmt.Sprintf("Projekte/%d", i), Cursor: 7, Pairs: pairs, Strays: "3,5"}
+		for uid := range uint32(200) {
+			f.Lent = append(f.Lent, migration.Loan{Source: fmt.Sprintf("Projekte alt/%d", i), UID: uid + 1, Target: uid + 1})
+		}
+		state.Merge(migration.MailboxState{Folders: []migration.FolderState{f}})
+	}
+	encoded, err := json.Marshal(state)
+	if err != nil || len(encoded) > migration.MaxState {
+		t.Errorf("%d bytes, %v", len(encoded), err)
+	}
+	lending := 0
+	for _, f := range state.Folders {
+		if f.PairsDropped || f.Pairs == nil {
+			t.Errorf("folder %q gave up its pairs", f.Source)
+		}
+		if len(f.Lent) > 0 {
+			lending++
+		}
+	}
+	if lending == 0 {
+		t.Error("no folder keeps its loans")
 	}
 }
