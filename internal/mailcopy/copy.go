@@ -262,6 +262,7 @@ func (w *worker) lookAhead(ctx context.Context, jobs []job) error {
 	if err != nil {
 		return err
 	}
+	w.findForeign()
 	return w.followDeletions(ctx, jobs, gone)
 }
 

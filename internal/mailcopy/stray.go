@@ -130,6 +130,30 @@ func (w *worker) likes(ctx context.Context, r route, wanted []identity) (found [
 	return found, true, err
 }
 
+// findForeign takes strays above the baseline for somebody's, where no message came that they are copies of: it came before
+// this delta if it is at the source at all, and nothing else will explain them.
+func (w *worker) findForeign() {
+	if w.o.AddOnly {
+		return
+	}
+	for _, l := range w.allLedgers() {
+		left := l.allStrays()
+		for _, moves := range w.moves {
+			for _, m := range moves {
+				if m.from == l {
+					delete(left, m.target)
+				}
+			}
+		}
+		s := l.look()
+		maps.DeleteFunc(left, func(uid uint32, _ bool) bool { return uid < s.Baseline })
+		if len(left) > 0 {
+			w.inUse(fmt.Sprintf("in folder %q of the target there are %s", s.Target, traces{foreign: len(left)}))
+			return
+		}
+	}
+}
+
 // maxLoans is how many loans of a folder are remembered.
 const maxLoans = 200
 
