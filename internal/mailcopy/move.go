@@ -33,7 +33,7 @@ func (w *worker) findMoves(ctx context.Context, fresh []newcomers, gone map[*led
 	var copies []identity
 	for _, l := range w.allLedgers() {
 		was := map[uint32]uint32{}
-		for target := range l.allStrays() {
+		for target := range w.strays(l) {
 			was[target] = 0
 		}
 		for source, target := range gone[l] {

@@ -74,6 +74,21 @@ func (l *ledger) allStrays() uids {
 	return maps.Clone(l.strays)
 }
 
+// strays are those of a folder that are remembered, but for what has turned out to be the copy of a message: folders that
+// share the target folder look at it one after the other.
+func (e *engine) strays(l *ledger) uids {
+	left := l.allStrays()
+	if len(left) == 0 {
+		return nil
+	}
+	for _, other := range append(e.siblings(l), l) {
+		for uid := range other.targets() {
+			delete(left, uid)
+		}
+	}
+	return left
+}
+
 // leaveOwned takes off the strays whose like the source holds more than once. One may be the copy of another message than
 // the one that came: a folder that shares the target folder has still to look at it, somebody filed it at the target, or
 // it has a new UID there.
@@ -137,7 +152,7 @@ func (w *worker) findForeign() {
 		return
 	}
 	for _, l := range w.allLedgers() {
-		left := l.allStrays()
+		left := w.strays(l)
 		for _, moves := range w.moves {
 			for _, m := range moves {
 				if m.from == l {

@@ -40,6 +40,12 @@ func TestMoveOfOneOfTwo(t *testing.T) {
 		"a sharer's worker died":         {prepare: crash("ideas")},
 		"its worker died, in use":        {prepare: crash("Ideas"), addOnly: true},
 		"a sharer's worker died, in use": {prepare: crash("ideas"), addOnly: true},
+		"a sharer's worker died, and lent": {addOnly: true, prepare: func(t *testing.T, f *filing) (string, uint32) {
+			_, uid := crash("ideas")(t, f)
+			f.passes.pass(t)
+			f.crashes = false
+			return "Omega", f.file(t, "ideas", uid, "Omega")
+		}},
 		"its copy has a new UID": {prepare: func(t *testing.T, f *filing) (string, uint32) {
 			uid := arrive(t, f, "Alpha")
 			f.passes.pass(t)
