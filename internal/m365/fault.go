@@ -15,7 +15,7 @@ import (
 	"github.com/microsoftgraph/msgraph-sdk-go/models/odataerrors"
 )
 
-// errorMappings has kiota read every refusal as a Graph error.
+// errorMappings has kiota read every refusal as a Graph error: XXX is its key for all statuses from 400 to 599.
 var errorMappings = abstractions.ErrorMappings{"XXX": odataerrors.CreateODataErrorFromDiscriminatorValue}
 
 // fault is a refusal of Graph's (microsoft-graph-docs, concepts/errors.md).

@@ -118,18 +118,18 @@ func (l *ledger) known(uid uint32) bool {
 	return paired || l.refused[uid] || l.leftOut[uid] || l.movedIn[uid] || l.unpaired[uid] || l.closed[uid]
 }
 
-// todo returns what is still to be done, ascending.
-func (l *ledger) todo() []uint32 {
+// remaining returns what is still to be done, ascending.
+func (l *ledger) remaining() []uint32 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	todo := l.open.sorted()
+	remaining := l.open.sorted()
 	for _, uid := range l.order {
 		if !l.closed[uid] && !l.open[uid] {
-			todo = append(todo, uid)
+			remaining = append(remaining, uid)
 		}
 	}
-	slices.Sort(todo)
-	return todo
+	slices.Sort(remaining)
+	return remaining
 }
 
 // close takes a UID off what is to be done; l.mu is held.

@@ -218,7 +218,7 @@ func (p *pass) validity() {
 
 // finish closes the folder's account.
 func (p *pass) finish() {
-	if len(p.ledger.todo()) > 0 || p.o.Poison != nil {
+	if len(p.ledger.remaining()) > 0 || p.o.Poison != nil {
 		return
 	}
 	if p.whole {

@@ -57,20 +57,20 @@ type unread struct {
 
 // copy copies what is to be done.
 func (p *pass) copy(ctx context.Context) error {
-	todo := p.ledger.todo()
+	remaining := p.ledger.remaining()
 	if p.o.Poison != nil {
-		todo = only(todo, p.o.Poison.UID)
+		remaining = only(remaining, p.o.Poison.UID)
 	}
-	p.expect(p.ledger, len(todo))
-	p.ledger.asks(len(todo))
-	if len(todo) == 0 {
+	p.expect(p.ledger, len(remaining))
+	p.ledger.asks(len(remaining))
+	if len(remaining) == 0 {
 		return nil
 	}
 	u := &pump{pass: p, ctx: ctx, pending: uids{}, wire: imapwire.EncodeUTF7(p.target)}
 	u.wake = sync.NewCond(&u.mu)
 	defer context.AfterFunc(ctx, u.rouse)()
 	defer context.AfterFunc(p.hard, u.rouse)()
-	err := u.fetchAll(todo)
+	err := u.fetchAll(remaining)
 	if err == nil {
 		err = u.fetchMissing()
 	}
@@ -93,8 +93,8 @@ func (p *pass) copy(ctx context.Context) error {
 	return u.blame(err)
 }
 
-func only(todo []uint32, uid uint32) []uint32 {
-	for _, have := range todo {
+func only(remaining []uint32, uid uint32) []uint32 {
+	for _, have := range remaining {
 		if have == uid {
 			return []uint32{uid}
 		}
@@ -134,13 +134,13 @@ func (u *pump) poisoned(err error) error {
 // fetchAll asks for the messages in batches, one after the other: two FETCHes on their way at once may be answered
 // interleaved (Dovecot does so), and the order is what tells copies apart after a crash. A batch is so large that the
 // wait between two doesn't count.
-func (u *pump) fetchAll(todo []uint32) error {
-	for len(todo) > 0 {
-		list := fitting(todo, batch, maxSet)
+func (u *pump) fetchAll(remaining []uint32) error {
+	for len(remaining) > 0 {
+		list := fitting(remaining, batch, maxSet)
 		if err := u.fetched(u.ask(list)); err != nil {
 			return err
 		}
-		todo = todo[len(list):]
+		remaining = remaining[len(list):]
 	}
 	return nil
 }

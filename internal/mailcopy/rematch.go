@@ -73,7 +73,7 @@ func (p *pass) settleUnmatched(ctx context.Context) error {
 		return nil
 	}
 	unmatched := uids{}
-	err := p.src.fetchAll(ctx, p.ledger.todo(), "(UID INTERNALDATE)", func(f fetched) error {
+	err := p.src.fetchAll(ctx, p.ledger.remaining(), "(UID INTERNALDATE)", func(f fetched) error {
 		if when, ok := f.when(); ok && when.Before(p.o.Since) {
 			unmatched[f.uid] = true
 		}
@@ -242,11 +242,11 @@ func (p *pass) carryRefusals(ctx context.Context) error {
 			refusals = append(refusals, r)
 		}
 	}
-	todo := p.ledger.todo()
-	if len(refusals) == 0 || len(todo) == 0 {
+	remaining := p.ledger.remaining()
+	if len(refusals) == 0 || len(remaining) == 0 {
 		return nil
 	}
-	messages, err := p.src.identities(ctx, todo)
+	messages, err := p.src.identities(ctx, remaining)
 	if err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func (p *pass) scanFlags(ctx context.Context, s migration.FolderState, byModSeq 
 	if p.whole {
 		return nil
 	}
-	look := p.ledger.todo()
+	look := p.ledger.remaining()
 	if !byModSeq {
 		look = append(look, p.ledger.omissions()...)
 		slices.Sort(look)

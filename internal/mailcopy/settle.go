@@ -63,7 +63,7 @@ func (p *pass) explain(ctx context.Context, above uint32, candidates []uint32) e
 // candidates are the source UIDs whose copies may be among what is in doubt: what is to be done, and what was copied but
 // has lost its target UID, since Exchange gives a message a new one with its flags.
 func (p *pass) candidates(ctx context.Context) ([]uint32, error) {
-	candidates := p.ledger.todo()
+	candidates := p.ledger.remaining()
 	sourceOf := map[uint32]uint32{}
 	var targets []uint32
 	for _, uid := range p.ledger.marked() {

@@ -93,11 +93,11 @@ func TestCursorFollowsTheOldestOpenMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.begin([]uint32{12, 15, 20}, 22)
-	check := func(cursor uint32, exceptions, todo []uint32) {
+	check := func(cursor uint32, exceptions, remaining []uint32) {
 		t.Helper()
 		s := l.snapshot()
-		if s.Cursor != cursor || !slices.Equal(s.Exceptions, exceptions) || !slices.Equal(l.todo(), todo) {
-			t.Errorf("cursor %d, exceptions %v, to do %v; want %d, %v, %v", s.Cursor, s.Exceptions, l.todo(), cursor, exceptions, todo)
+		if s.Cursor != cursor || !slices.Equal(s.Exceptions, exceptions) || !slices.Equal(l.remaining(), remaining) {
+			t.Errorf("cursor %d, exceptions %v, to do %v; want %d, %v, %v", s.Cursor, s.Exceptions, l.remaining(), cursor, exceptions, remaining)
 		}
 	}
 	check(11, []uint32{4}, []uint32{4, 12, 15, 20})
@@ -118,7 +118,7 @@ func TestCursorFollowsTheOldestOpenMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	again.begin([]uint32{23}, 23)
-	if todo := again.todo(); !slices.Equal(todo, []uint32{23}) {
-		t.Errorf("after a restart %v is to do", todo)
+	if remaining := again.remaining(); !slices.Equal(remaining, []uint32{23}) {
+		t.Errorf("after a restart %v is to do", remaining)
 	}
 }
