@@ -42,7 +42,7 @@ func (w *worker) lookForMoves(ctx context.Context, jobs []job) (gone map[*ledger
 		if (l.paired() > 0 || w.borrows(l)) && l.mayHaveLost(figures[w.wireOf(l)]) {
 			lost = append(lost, l)
 		}
-		astray = astray || len(l.allStrays()) > 0
+		astray = astray || len(w.strays(l)) > 0
 	}
 	if len(lost) == 0 && !astray {
 		return nil, nil
@@ -96,23 +96,12 @@ func (w *worker) left(ctx context.Context, lost []*ledger) (map[*ledger]map[uint
 	for _, l := range lost {
 		here := uids{}
 		if wire := w.wireOf(l); wire != "" {
-			sel, command := w.src.selectFolder("EXAMINE", wire)
-			if _, err := command.Wait(ctx); err != nil {
-				if answered(err) && classify(err) == err {
-					continue
-				}
-				return nil, fmt.Errorf("opening the source folder %q: %w", l.state.Source, err)
-			}
-			if sel.uidValidity != l.look().UIDValidity {
-				continue
-			}
-			all, err := omitted(ctx, w.src, wire, sel, here)
-			var short *migration.ShortListingError
-			if errors.As(err, &short) { // it says nothing of what left
-				continue
-			}
+			validity, all, whole, err := w.listed(ctx, l.state.Source, wire)
 			if err != nil {
 				return nil, err
+			}
+			if !whole || validity != l.look().UIDValidity { // it says nothing of what left
+				continue
 			}
 			for _, uid := range all {
 				here[uid] = true
@@ -126,6 +115,23 @@ func (w *worker) left(ctx context.Context, lost []*ledger) (map[*ledger]map[uint
 		}
 	}
 	return gone, nil
+}
+
+// listed opens a source folder and lists all of it; whole is false where the server doesn't do that.
+func (w *worker) listed(ctx context.Context, name, wire string) (validity uint32, all []uint32, whole bool, err error) {
+	sel, command := w.src.selectFolder("EXAMINE", wire)
+	if _, err := command.Wait(ctx); err != nil {
+		if answered(err) && classify(err) == err {
+			return 0, nil, false, nil
+		}
+		return 0, nil, false, fmt.Errorf("opening the source folder %q: %w", name, err)
+	}
+	all, err = omitted(ctx, w.src, wire, sel, uids{})
+	var short *migration.ShortListingError
+	if errors.As(err, &short) {
+		return sel.uidValidity, nil, false, nil
+	}
+	return sel.uidValidity, all, err == nil, err
 }
 
 // came finds what is new in the folders, below their bounds, and may have been copied from another.

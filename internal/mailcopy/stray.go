@@ -2,7 +2,6 @@ package mailcopy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,10 +40,15 @@ func (l *ledger) knowsCopies() bool {
 	return !l.state.PairsDropped && len(l.unpaired) == 0
 }
 
-// stray adds strays; the oldest are forgotten where they become too many.
+// stray adds strays.
 func (l *ledger) stray(found []uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.remember(found)
+}
+
+// remember adds strays, with l.mu held; the oldest are forgotten where they become too many.
+func (l *ledger) remember(found []uint32) {
 	for _, uid := range found {
 		l.strays[uid] = true
 		l.touched = true
@@ -126,19 +130,8 @@ func (w *worker) leaveOwned(ctx context.Context, origins []move, copies, came []
 
 // likes fetches the identities of a source folder's messages of the dates wanted; whole is false where it may hold others.
 func (w *worker) likes(ctx context.Context, r route, wanted []identity) (found []identity, whole bool, err error) {
-	sel, command := w.src.selectFolder("EXAMINE", r.wire)
-	if _, err := command.Wait(ctx); err != nil {
-		if answered(err) && classify(err) == err {
-			return nil, false, nil
-		}
-		return nil, false, fmt.Errorf("opening the source folder %q: %w", r.name, err)
-	}
-	all, err := omitted(ctx, w.src, r.wire, sel, uids{})
-	var short *migration.ShortListingError
-	if errors.As(err, &short) {
-		return nil, false, nil
-	}
-	if err != nil {
+	_, all, whole, err := w.listed(ctx, r.name, r.wire)
+	if err != nil || !whole {
 		return nil, false, err
 	}
 	found, err = w.src.dated(ctx, all, wanted)
@@ -187,16 +180,19 @@ func (l *ledger) lends(to string) bool {
 
 // takeBack makes strays of those copies whose messages are no longer in the folder that they were lent to.
 func (l *ledger) takeBack(from string, here func(uid uint32) bool) {
-	left := func(loan migration.Loan) bool { return loan.Source == from && !here(loan.UID) }
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var kept []migration.Loan
 	var found []uint32
-	for _, loan := range l.look().Lent {
-		if left(loan) {
+	for _, loan := range l.state.Lent {
+		if loan.Source == from && !here(loan.UID) {
 			found = append(found, loan.Target)
+		} else {
+			kept = append(kept, loan)
 		}
 	}
-	if len(found) == 0 {
-		return
+	if len(found) > 0 {
+		l.state.Lent = kept
+		l.remember(found)
 	}
-	l.change(func(s *migration.FolderState) { s.Lent = slices.DeleteFunc(slices.Clone(s.Lent), left) })
-	l.stray(found)
 }
