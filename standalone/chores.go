@@ -68,7 +68,7 @@ func (d *demo) chores(o *operator.Operator, world *sandbox.World, p migration.Pl
 			command: fmt.Sprintf("%s exclude %s %s --reason %q", d.starter(), p.Tenant, m.Leaver, whyLeft),
 			due: func(s operator.Status) bool {
 				wave := waveIn(s, left)
-				return wave != nil && wave.State != migration.Pending && wave.Totals.Excluded == 0 && !over(s, migration.StepCutover)
+				return wave != nil && wave.State != migration.Pending && wave.Totals.Excluded == 0 && !s.Done(migration.StepCutover)
 			},
 			do: func(ctx context.Context, by string) error {
 				holder, err := o.Holder(ctx, p.Tenant, m.Leaver)
@@ -93,7 +93,7 @@ func (d *demo) chores(o *operator.Operator, world *sandbox.World, p migration.Pl
 			title:   fmt.Sprintf("%s was forgotten, and is in %s", m.Latecomer, sandbox.LateList),
 			command: launch(sandbox.LateList),
 			due: func(s operator.Status) bool {
-				return over(s, migration.StepCutover) && s.Totals.Mailboxes > 0 && s.Totals.Mailboxes < len(world.Accounts())
+				return s.Done(migration.StepCutover) && s.Totals.Mailboxes > 0 && s.Totals.Mailboxes < len(world.Accounts())
 			},
 			do: list(sandbox.LateList),
 		},
@@ -122,11 +122,6 @@ func waits(s operator.Status, step migration.Step, mailbox, kind string) bool {
 	return slices.ContainsFunc(s.Waiting, func(w workflows.Waiting) bool {
 		return w.Step == step && w.Mailbox == mailbox && (kind == "" || w.Problem.Kind == kind)
 	})
-}
-
-// over reports whether a step is done.
-func over(s operator.Status, step migration.Step) bool {
-	return slices.ContainsFunc(s.Steps, func(one workflows.StepStatus) bool { return one.Step == step && one.State == migration.Done })
 }
 
 // dueOf are the chores that are to be done now.

@@ -172,7 +172,7 @@ func (d *demo) launch(ctx context.Context, o *operator.Operator, p migration.Pla
 	case status.Closed != "":
 		fmt.Fprintf(d.out, "The migration of %s ended %s; --fresh begins anew.\n", p.Organisation, status.Ended.Format(time.DateTime))
 		return nil
-	case over(status, migration.StepList):
+	case status.Done(migration.StepList):
 		fmt.Fprintf(d.out, "%s: launch %s goes on.\n\n", p.Organisation, status.Launch)
 		return nil
 	}

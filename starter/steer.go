@@ -90,7 +90,7 @@ listed, by name, among the mailboxes that are accepted as they are. Until the MX
 back in; after it, the mailbox gets no final delta, so the command asks first.`, `  starter exclude contoso old-scanner@contoso.com --reason "the device is gone"`,
 		func(l link, cmd *cobra.Command, tenant string) error {
 			status, err := l.Status(cmd.Context(), tenant)
-			if err != nil || len(status.Steps) < int(migration.StepCutover) || status.Steps[migration.StepCutover-1].State != migration.Done {
+			if err != nil || !status.Done(migration.StepCutover) {
 				return err
 			}
 			return confirm(cmd, yes, "yes", "The MX was changed: the mailbox gets no final delta, and comes back with another launch only. Leave it out?")

@@ -41,6 +41,11 @@ func (s Status) NeedsPerson() bool {
 	return s.Closed == "" && (s.Gate != nil || s.WaitingCount > 0 || s.State == migration.Waiting)
 }
 
+// Done reports whether a step is done; one that is skipped or aborted is not.
+func (s Status) Done(step migration.Step) bool {
+	return slices.ContainsFunc(s.Steps, func(one workflows.StepStatus) bool { return one.Step == step && one.State == migration.Done })
+}
+
 // Status asks a worker how the tenant's migration stands, and reads the memos where none answers.
 func (o *Operator) Status(ctx context.Context, tenant string) (Status, error) {
 	s, err := o.status(ctx, tenant)

@@ -62,10 +62,11 @@ func dueLine(due operator.Due) string {
 
 func howFar(s operator.Status) string {
 	done, now := 0, migration.Step(0)
+	// After the MX change, what a late mailbox is at says nothing of the whole.
 	for _, step := range s.Steps {
 		if step.State == migration.Done || step.State == migration.Skipped {
 			done++
-		} else if (now == 0 || routed(s)) && (step.State == migration.Running || step.State == migration.Waiting) {
+		} else if (now == 0 || s.Done(migration.StepCutover)) && (step.State == migration.Running || step.State == migration.Waiting) {
 			now = step.Step
 		}
 	}
@@ -84,11 +85,6 @@ func howFar(s operator.Status) string {
 		}
 	}
 	return line + fmt.Sprintf("; %d of %s verified", s.Totals.Verified, report.Plural(s.Totals.Mailboxes-s.Totals.Excluded, "mailbox", "mailboxes"))
-}
-
-// routed reports whether the MX was changed: what a late mailbox is at says nothing of the whole then.
-func routed(s operator.Status) bool {
-	return len(s.Steps) >= int(migration.StepCutover) && s.Steps[migration.StepCutover-1].State == migration.Done
 }
 
 // whenDone says when the first copies will be or were complete. For what comes after them no date can be given: it waits
@@ -113,14 +109,13 @@ func whenDone(s operator.Status) string {
 
 // after is what comes after the first copies.
 func after(s operator.Status) string {
-	over := func(step migration.Step) bool { return int(step) <= len(s.Steps) && s.Steps[step-1].State.Finished() }
 	back := func(w workflows.Waiting) bool { return w.Problem.Kind == workflows.RolledBack }
 	switch {
 	case slices.ContainsFunc(s.Waiting, back):
 		return "the records are set back, and a second abort ends it"
-	case over(migration.StepRouting):
+	case s.Done(migration.StepRouting):
 		return "what is left is step 11"
-	case over(migration.StepCutover):
+	case s.Done(migration.StepCutover):
 		return "the end has no date: it waits for the DNS, and days of quiet"
 	}
 	return "the end has no date: it waits for approval, the DNS, and days of quiet"
